@@ -1,0 +1,125 @@
+"""The contracts every detector keeps. Score and threshold are different objects: thresholds live in the alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.batch import EventBatch, FloatArray
+from detectors.finding import Attack
+
+#: Parameters fitted on clean traffic: plain arrays by name, what the baseline file stores. No objects, no pickle.
+Params = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorInfo:
+    """Who a detector is: name, version (raise it when scores change), attack kind, MITRE ATLAS technique, one line."""
+
+    name: str
+    version: str
+    attack: Attack
+    technique: str
+    title: str
+
+
+class RowDetector(Protocol):
+    """Suspicion per row, with bounded per-client history. Pure: no clock, no I/O, no randomness but a seed.
+
+    ``score`` never mutates and treats the batch's earlier rows of a client as that client's history, exactly as
+    if they had been learned one by one; so splitting a batch anywhere gives the same scores.
+    """
+
+    info: ClassVar[DetectorInfo]
+
+    def __init__(self, params: Params) -> None: ...
+
+    @classmethod
+    def fit(cls, clean: EventBatch) -> Params:
+        """Reference statistics from clean traffic of many clients, in event order."""
+        ...
+
+    def score(self, batch: EventBatch) -> FloatArray:
+        """Suspicion, float64 ``(n,)``; larger is worse; NaN = no opinion (warm-up, missing outputs)."""
+        ...
+
+    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
+        """Figures for a person about one row, given the history before the batch and the batch's earlier rows.
+
+        May name event ids under ``"events"`` (at most 20).
+        """
+        ...
+
+    def learn(self, batch: EventBatch) -> None:
+        """Add rows to their clients' histories. Never called with rows that were flagged or diverted."""
+        ...
+
+    def snapshot(self, clients: Iterable[str] | None = None) -> dict[str, bytes]:
+        """Per-client state (all clients if None); a client without state is absent."""
+        ...
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take back what ``snapshot`` gave."""
+        ...
+
+    def forget(self, clients: Iterable[str]) -> None:
+        """Drop the state of clients (idle past their time to live)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summary:
+    """What a window holds: integer counts, which add, and a bottom-k sample by hash, which merges.
+
+    Attributes:
+        count: rows summarised.
+        counts: named int64 arrays that add element-wise.
+        sample_hash: uint64 ``(m,)`` ascending, hash of each sampled row's event id; empty if unused.
+        sample_x: float32 ``(m, d)`` the sampled rows.
+    """
+
+    count: int
+    counts: dict[str, npt.NDArray[np.int64]]
+    sample_hash: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    sample_x: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+
+
+class WindowDetector(Protocol):
+    """A statistic over a window of one model's traffic. Stateless after construction: the window holds the state."""
+
+    info: ClassVar[DetectorInfo]
+
+    def __init__(self, params: Params) -> None: ...
+
+    @classmethod
+    def fit(cls, clean: EventBatch) -> Params: ...
+
+    def summarise(self, batch: EventBatch) -> Summary:
+        """The batch's contribution to its window."""
+        ...
+
+    def score(self, summary: Summary) -> float:
+        """Suspicion of the merged window; NaN = too few rows to say."""
+        ...
+
+    def explain(self, summary: Summary) -> dict[str, Any]:
+        """Figures for a person: which features moved and by how much."""
+        ...
+
+
+def merge(a: Summary, b: Summary, sample_rows: int) -> Summary:
+    """Sum of two summaries; commutative and associative to the bit. Keeps the ``sample_rows`` smallest hashes."""
+    hashes = np.concatenate([a.sample_hash, b.sample_hash])
+    keep = np.argsort(hashes, kind="stable")[:sample_rows]
+    samples = [s.sample_x for s in (a, b) if len(s.sample_x)]
+    x = np.concatenate(samples) if samples else a.sample_x
+    return Summary(
+        count=a.count + b.count,
+        counts={name: a.counts[name] + b.counts[name] for name in a.counts} if a.counts else dict(b.counts),
+        sample_hash=hashes[keep],
+        sample_x=x[keep] if len(hashes) else x,
+    )

@@ -1,0 +1,1 @@
+"""Configuration, the pure pipeline, incidents, policy, and the thin shell: Faust app, command line, metrics."""

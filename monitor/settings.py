@@ -1,0 +1,222 @@
+"""The configuration as frozen structs: every field with its default, unit and meaning. See docs/configuration.md."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from detectors.finding import Attack, Severity
+from responders.decision import ActionType
+
+
+class _Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Unknown fields are errors: a misspelt setting must not be silently ignored."""
+
+
+class Kafka(_Base, frozen=True):
+    """Where events come from and go to. Secrets: ``sasl_password_env`` or ``sasl_password_file`` name where to read."""
+
+    brokers: tuple[str, ...] = ("localhost:9092",)
+    group: str = "vedette"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password_env: str = ""
+    sasl_password_file: str = ""
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    session_timeout_s: float = 10.0
+
+
+class Topic(_Base, frozen=True):
+    name: str
+    partitions: int = 4
+    replication: int = 1
+
+
+class Topics(_Base, frozen=True):
+    """Created on start if absent; an existing topic is used as it is."""
+
+    events: Topic = Topic("inference-events")
+    dead_letters: Topic = Topic("vedette-dead-letters", partitions=1)
+    findings: Topic = Topic("vedette-findings", partitions=1)
+    create: bool = True
+
+
+class Stream(_Base, frozen=True):
+    batch_events: int = 1000
+    batch_within_s: float = 0.1
+    max_event_bytes: int = 8 * 1024 * 1024
+    #: Live only: an event further ahead of the wall clock than this is rejected. None for replays of recordings.
+    max_future_s: float | None = 300.0
+    #: A partition silent this long (wall clock) no longer holds the watermark back.
+    idle_s: float = 30.0
+
+
+class Windows(_Base, frozen=True):
+    size_s: float = 60.0
+    grace_s: float = 30.0
+    #: Rows a bottom-k sample keeps per window, for detectors that need rows.
+    sample_rows: int = 500
+
+
+class Clients(_Base, frozen=True):
+    """Per-client state: forgotten after ``ttl_s`` of event time without a request."""
+
+    ttl_s: float = 3600.0
+    dedupe_s: float = 600.0
+    max_clients: int = 1_000_000
+
+
+class FalseAlarms(_Base, frozen=True):
+    """The budget: expected falsely flagged clients, per client and day; false windows per model and day."""
+
+    clients_per_day: float = 0.01
+    windows_per_day: float = 0.05
+
+
+class AlibiDetector(_Base, frozen=True):
+    """An alibi-detect detector on windows: saved to disk (``path``) or by class ``name`` with ``options``."""
+
+    model: str
+    path: str = ""
+    name: str = ""
+    options: dict[str, float | int | str | bool] = {}
+    min_rows: int = 50
+
+
+class Detection(_Base, frozen=True):
+    baseline: str = ""
+    false_alarms: FalseAlarms = FalseAlarms()
+    #: Names of detectors to leave out.
+    disabled: tuple[str, ...] = ()
+    alibi: tuple[AlibiDetector, ...] = ()
+
+
+class PolicyAction(_Base, frozen=True):
+    type: ActionType
+    ttl_s: float | None = 3600.0
+    #: throttle: requests per second allowed.
+    rate_per_s: float = 1.0
+
+
+class PolicyRule(_Base, frozen=True):
+    """First matching rule wins. ``attack: null`` matches every attack."""
+
+    actions: tuple[PolicyAction, ...]
+    attack: Attack | None = None
+    min_severity: Severity = Severity.LOW
+    model: str = "*"
+
+
+class Caps(_Base, frozen=True):
+    """Blast radius: what a mistake can do at most."""
+
+    max_active_blocks: int = 100
+    max_actions_per_hour: int = 60
+    max_ttl_s: float = 86400.0
+    #: An address seen with more clients than this (a NAT, a proxy) is not blocked.
+    max_clients_per_ip: int = 2
+
+
+class Allowlist(_Base, frozen=True):
+    clients: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+
+
+class Response(_Base, frozen=True):
+    mode: Literal["dry-run", "enforce"] = "dry-run"
+    policy: tuple[PolicyRule, ...] = (
+        PolicyRule(
+            attack=Attack.SHIFT,
+            min_severity=Severity.HIGH,
+            actions=(PolicyAction(ActionType.ROLLBACK, ttl_s=None), PolicyAction(ActionType.NOTIFY, ttl_s=None)),
+        ),
+        PolicyRule(attack=Attack.SHIFT, actions=(PolicyAction(ActionType.NOTIFY, ttl_s=None),)),
+        PolicyRule(
+            min_severity=Severity.HIGH,
+            actions=(
+                PolicyAction(ActionType.QUARANTINE, ttl_s=3600.0),
+                PolicyAction(ActionType.BLOCK_IP, ttl_s=900.0),
+                PolicyAction(ActionType.NOTIFY, ttl_s=None),
+            ),
+        ),
+        PolicyRule(
+            min_severity=Severity.MEDIUM,
+            actions=(PolicyAction(ActionType.THROTTLE, ttl_s=900.0), PolicyAction(ActionType.NOTIFY, ttl_s=None)),
+        ),
+        PolicyRule(actions=(PolicyAction(ActionType.NOTIFY, ttl_s=None),)),
+    )
+    caps: Caps = Caps()
+    allowlist: Allowlist = Allowlist()
+    #: An incident without new evidence for this long (event time) is resolved.
+    resolve_after_s: float = 1800.0
+    #: Relative paths are below ``data_dir``.
+    blocklist_file: str = "blocklist.txt"
+    throttle_file: str = "throttle.json"
+    quarantine_dir: str = "quarantine"
+    #: Model registry: ``DIR/MODEL/current`` is a symlink to a version directory. Empty: no rollback.
+    registry_dir: str = ""
+
+
+class Slack(_Base, frozen=True):
+    """Bot token (message updated in place, details in its thread) or incoming webhook; both secrets by reference."""
+
+    channel: str = ""
+    token_env: str = ""
+    token_file: str = ""
+    webhook_env: str = ""
+    webhook_file: str = ""
+    #: Another API address, for a proxy or a test; loopback or https only.
+    base_url: str = "https://slack.com/api/"
+
+
+class Email(_Base, frozen=True):
+    host: str = ""
+    port: int = 587
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    username: str = ""
+    password_env: str = ""
+    password_file: str = ""
+    #: STARTTLS is required; "none" is accepted for loopback hosts only.
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    timeout_s: float = 10.0
+
+
+class Notifications(_Base, frozen=True):
+    min_severity: Severity = Severity.LOW
+    group_wait_s: float = 2.0
+    group_interval_s: float = 30.0
+    slack: Slack = Slack()
+    email: Email = Email()
+
+
+class Web(_Base, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 6066
+
+
+class Logging(_Base, frozen=True):
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(_Base, frozen=True):
+    """The whole of ``vedette.yaml``."""
+
+    data_dir: str = "vedette-data"
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    stream: Stream = Stream()
+    windows: Windows = Windows()
+    clients: Clients = Clients()
+    detection: Detection = Detection()
+    response: Response = Response()
+    notifications: Notifications = Notifications()
+    web: Web = Web()
+    logging: Logging = Logging()
+    #: Extra lines appended to the alerts file as findings are made; empty: none.
+    alerts_file: str = ""

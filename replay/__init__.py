@@ -1,0 +1,1 @@
+"""Recordings: read, write, play, simulate, evaluate; the demo."""

@@ -1,0 +1,1 @@
+"""The actions: each has plan, apply, verify and revert, all idempotent."""

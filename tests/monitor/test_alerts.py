@@ -1,0 +1,32 @@
+"""The alerts file: each finding once, whole lines only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from makers import finding
+
+from detectors.finding import Finding
+from monitor.alerts import AlertsFile
+
+
+def lines(path: Path) -> list[Finding]:
+    return [msgspec.json.decode(line, type=Finding) for line in path.read_bytes().splitlines()]
+
+
+def test_once_each_also_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "out" / "alerts.jsonl"
+    a, b = finding(1), finding(2)
+    assert AlertsFile(path).append([a, a]) == 1
+    assert AlertsFile(path).append([a, b]) == 1
+    assert lines(path) == [a, b]
+
+
+def test_half_a_line_is_cut_off_and_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    a, b = finding(1), finding(2)
+    AlertsFile(path).append([a, b])
+    path.write_bytes(path.read_bytes()[:-20])
+    assert AlertsFile(path).append([a, b]) == 1
+    assert lines(path) == [a, b]

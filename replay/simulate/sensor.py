@@ -1,0 +1,63 @@
+"""How a client's camera sees a picture: natural variation, named and seeded, and a lens that gets dirty."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from replay.simulate.images import SIDE, Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sensor:
+    """One client's camera.
+
+    ``capture`` = shift by up to ``shift_px`` in each direction (bilinear), times ``gain``, contrast about mid-grey,
+    plus Gaussian noise; clipped to [0, 1]. From ``dirty_from_s`` on, the lens dims and blurs before the noise.
+
+    Attributes:
+        gain: brightness factor of this camera; each picture varies it by another ±5 %.
+        contrast: factor on the distance from mid-grey.
+        shift_px: largest shift, pixels.
+        noise_sd: standard deviation of the sensor noise, in units of full scale.
+        dirty_from_s: scenario time in seconds at which the lens gets dirty; infinity for never.
+        dim: brightness factor of the dirty lens. ``blur_px``: standard deviation of its Gaussian blur, pixels.
+    """
+
+    rng: np.random.Generator
+    gain: float
+    contrast: float
+    shift_px: float
+    noise_sd: float
+    dirty_from_s: float = math.inf
+    dim: float = 0.75
+    blur_px: float = 0.55
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, noise_sd: float | None = None, dirty_from_s: float = math.inf) -> Sensor:
+        """A camera of ordinary make, its traits drawn from ``rng``, which also feeds its noise."""
+        return cls(
+            rng=rng,
+            gain=float(rng.uniform(0.85, 1.05)),
+            contrast=float(rng.uniform(0.9, 1.1)),
+            shift_px=float(rng.uniform(0.1, 0.4)),
+            noise_sd=float(rng.uniform(0.01, 0.03)) if noise_sd is None else noise_sd,
+            dirty_from_s=dirty_from_s,
+        )
+
+    def capture(self, image: Array, at_s: float, steady: bool = False) -> Array:
+        """One picture ``(64,)`` of ``image`` ``(64,)`` at ``at_s`` seconds; ``steady`` varies noise alone."""
+        picture = image.reshape(SIDE, SIDE)
+        gain = self.gain
+        if not steady:
+            offset = self.rng.uniform(-self.shift_px, self.shift_px, size=2)
+            picture = ndimage.shift(picture, offset, order=1, mode="constant", cval=0.0)
+            gain *= float(self.rng.uniform(0.95, 1.05))
+        picture = (picture * gain - 0.5) * self.contrast + 0.5
+        if at_s >= self.dirty_from_s:
+            picture = ndimage.gaussian_filter(np.clip(picture, 0.0, 1.0), self.blur_px, mode="constant") * self.dim
+        picture = picture + self.rng.normal(0.0, self.noise_sd, size=picture.shape)
+        return np.asarray(np.clip(picture, 0.0, 1.0), dtype=np.float64).reshape(-1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import Enum
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -11,6 +14,14 @@ import numpy.typing as npt
 from detectors.batch import NO_LABEL
 
 ANONYMOUS = "client:anonymous"
+MAX_DETAIL_CHARS: Final = 200
+
+
+@lru_cache(maxsize=4096)
+def label_hash(name: str) -> int:
+    """A string label as a number: the low 62 bits of its BLAKE2b digest, so never negative; the same everywhere."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") & (2**62 - 1)
 
 
 class Event(msgspec.Struct, frozen=True, eq=False):
@@ -22,6 +33,7 @@ class Event(msgspec.Struct, frozen=True, eq=False):
         labels: int64 ``(rows,)``, ``NO_LABEL`` where none; string labels hashed stably to 62 bits.
         label_names: the labels as served, when they were strings (for writing back); else None.
         values: regression outputs, float32 ``(rows,)`` or None.
+        embedding: the model's inner representation, float32 ``(rows, e)`` or None.
     """
 
     id: str
@@ -78,9 +90,14 @@ class Reason(str, Enum):
 
 
 class Rejection(ValueError):  # noqa: N818 - it names the outcome for a record; the record is bad, not the program
-    """A record that is not an event: ``reason`` for machines, ``detail`` (printable, bounded) for people."""
+    """A record that is not an event: ``reason`` for machines, ``detail`` for people.
+
+    A detail may quote hostile text, so it is made printable ASCII (anything else becomes a backslash escape) and cut
+    at ``MAX_DETAIL_CHARS``: it can be logged, sent in a header, or shown in a terminal as it is.
+    """
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason.value}: {detail}")
+        text = detail[: MAX_DETAIL_CHARS + 1].encode("unicode_escape").decode("ascii")
         self.reason = reason
-        self.detail = detail
+        self.detail = text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 3] + "..."
+        super().__init__(f"{reason.value}: {self.detail}")

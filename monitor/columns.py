@@ -1,0 +1,63 @@
+"""Events to columnar batches: the one place where requests become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, repeat
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.batch import NO_LABEL, EventBatch, IntArray
+from monitor.event import Event
+
+
+def to_batches(events: Sequence[Event]) -> list[EventBatch]:
+    """Batches of rows that can stand in one table: same model, row shape and number of scores (or no scores).
+
+    Batches come in order of their first event, rows in arrival order; ``request`` is the index into ``events``.
+    """
+    groups: dict[tuple[str, tuple[int, ...], int], list[int]] = {}
+    for i, event in enumerate(events):
+        scores = 0 if event.scores is None else event.scores.shape[1]
+        groups.setdefault((event.model, event.shape, scores), []).append(i)
+    return [_batch([events[i] for i in index], np.asarray(index, dtype=np.int64)) for index in groups.values()]
+
+
+def _batch(events: list[Event], index: IntArray) -> EventBatch:
+    rows = [len(e.x) for e in events]
+    one_each = max(rows) == 1
+
+    def per_row(values: list[str]) -> tuple[str, ...]:
+        return tuple(values) if one_each else tuple(chain.from_iterable(map(repeat, values, rows)))
+
+    scores = None if events[0].scores is None else np.concatenate([e.scores for e in events if e.scores is not None])
+    ts = np.array([e.ts for e in events], dtype=np.float64)
+    return EventBatch(
+        model=events[0].model,
+        ids=per_row([e.id for e in events]),
+        ts=ts if one_each else np.repeat(ts, rows),
+        clients=per_row([e.client for e in events]),
+        x=np.concatenate([e.x for e in events]),
+        shape=events[0].shape,
+        labels=_labels(events, rows, scores),
+        scores=scores,
+        request=index if one_each else np.repeat(index, rows),
+        versions=per_row([e.version for e in events]),
+        ips=per_row([e.client_ip for e in events]),
+    )
+
+
+def _labels(events: list[Event], rows: list[int], scores: npt.NDArray[np.float32] | None) -> IntArray:
+    """``Event.served_labels`` of all rows at once: as served, else the arg-max of the scores, else NO_LABEL."""
+    served = [e.labels for e in events]
+    given = [labels for labels in served if labels is not None]
+    if len(given) == len(events):
+        return np.concatenate(given)
+    if scores is None:
+        fallback = np.full(sum(rows), NO_LABEL, dtype=np.int64)
+    else:
+        fallback = np.asarray(np.argmax(scores, axis=1), dtype=np.int64)
+    if given:
+        fallback[np.repeat([labels is not None for labels in served], rows)] = np.concatenate(given)
+    return fallback

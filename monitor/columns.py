@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, repeat
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +23,18 @@ def to_batches(events: Sequence[Event]) -> list[EventBatch]:
         scores = 0 if event.scores is None else event.scores.shape[1]
         groups.setdefault((event.model, event.shape, scores), []).append(i)
     return [_batch([events[i] for i in index], np.asarray(index, dtype=np.int64)) for index in groups.values()]
+
+
+def align_scores(event: Event, width: int) -> Event:
+    """The event with ``width`` scores a row, NaN where it has none or another number; its labels stay as served.
+
+    So that all rows of a model stand in one table in arrival order, whatever some of them lack.
+    """
+    have = 0 if event.scores is None else event.scores.shape[1]
+    if have == width:
+        return event
+    scores = np.full((event.rows, width), np.nan, dtype=np.float32) if width else None
+    return msgspec.structs.replace(event, scores=scores, labels=event.served_labels())
 
 
 def _batch(events: list[Event], index: IntArray) -> EventBatch:

@@ -16,6 +16,7 @@ import yaml
 from monitor.errors import UserError
 from monitor.settings import Settings
 from responders.decision import ActionType
+from responders.slack_errors import checked_url
 
 #: Actions that must expire: they hurt somebody if the verdict was wrong.
 _MUST_EXPIRE = {ActionType.QUARANTINE, ActionType.BLOCK_IP, ActionType.THROTTLE}
@@ -144,9 +145,13 @@ def _semantic_errors(s: Settings) -> list[str]:
         errors.append("notifications.email: host is set; sender and recipients are required too")
     if email.security == "none" and email.host not in ("", "localhost", "127.0.0.1", "::1"):
         errors.append("notifications.email.security: none is for loopback hosts only; use starttls or tls")
-    url = s.notifications.slack.base_url
-    if not url.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
-        errors.append("notifications.slack.base_url: must be https, or http to a loopback address")
+    slack = s.notifications.slack
+    try:
+        checked_url(slack.base_url)
+    except ValueError as error:
+        errors.append(f"notifications.slack.base_url: {error}")
+    if (slack.token_env or slack.token_file) and not slack.channel:
+        errors.append("notifications.slack.channel: required with a bot token; a channel id (C...) or #name")
     return errors
 
 

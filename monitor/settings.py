@@ -183,6 +183,8 @@ class Email(_Base, frozen=True):
     password_file: str = ""
     #: STARTTLS is required; "none" is accepted for loopback hosts only.
     security: Literal["starttls", "tls", "none"] = "starttls"
+    #: Certificates to trust instead of the system's.
+    ca_file: str = ""
     timeout_s: float = 10.0
 
 

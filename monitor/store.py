@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,13 +26,20 @@ CREATE TABLE IF NOT EXISTS findings (id TEXT PRIMARY KEY, ts REAL NOT NULL, valu
     published INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS findings_unpublished ON findings (published) WHERE published = 0;
 CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, opened_ts REAL NOT NULL, value BLOB NOT NULL,
-    mark TEXT NOT NULL DEFAULT '', marked_by TEXT NOT NULL DEFAULT '');
+    mark TEXT NOT NULL DEFAULT '', marked_by TEXT NOT NULL DEFAULT '', marks INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS addresses (ip TEXT, client TEXT, PRIMARY KEY (ip, client)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 #: (topic, partition) → offset of the next record to process.
 Offsets = Mapping[tuple[str, int], int]
+
+
+class Mark(NamedTuple):
+    """What an operator said of an incident: ``status`` ("" for nothing), changed ``revision`` times."""
+
+    status: str = ""
+    revision: int = 0
 
 
 class StoreError(UserError, RuntimeError):
@@ -80,15 +87,26 @@ class Store:
         rows = self._read("SELECT next_offset FROM offsets WHERE topic = ? AND partition = ?", topic, partition)
         return int(rows[0][0]) if rows else 0
 
+    def note(self, findings: Iterable[Finding], incidents: Iterable[Incident]) -> None:
+        """What has been found, before anything is decided about it. Repeats after a crash change nothing."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO findings (id, ts, value) VALUES (?, ?, ?)",
+                [(f.id, f.ts, msgspec.json.encode(f)) for f in findings],
+            )
+            db.executemany(
+                "INSERT INTO incidents (id, opened_ts, value) VALUES (?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+                [(i.id, i.opened_ts, msgspec.json.encode(i)) for i in incidents],
+            )
+
     def commit(
         self,
         state: Iterable[tuple[str, str, bytes | None]],
         offsets: Offsets,
-        findings: Iterable[Finding],
-        incidents: Iterable[Incident],
         addresses: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """All or nothing. ``state`` is (scope, key, value or None to delete). Findings are kept once per id."""
+        """The checkpoint, all or nothing. ``state`` is (scope, key, value or None to delete)."""
         changes = list(state)
         with self._transaction() as db:
             db.executemany(
@@ -99,15 +117,6 @@ class Store:
             )
             db.executemany(
                 "INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", [(t, p, o) for (t, p), o in offsets.items()]
-            )
-            db.executemany(
-                "INSERT OR IGNORE INTO findings (id, ts, value) VALUES (?, ?, ?)",
-                [(f.id, f.ts, msgspec.json.encode(f)) for f in findings],
-            )
-            db.executemany(
-                "INSERT INTO incidents (id, opened_ts, value) VALUES (?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET value = excluded.value",
-                [(i.id, i.opened_ts, msgspec.json.encode(i)) for i in incidents],
             )
             db.executemany("INSERT OR IGNORE INTO addresses VALUES (?, ?)", addresses)
 
@@ -124,18 +133,19 @@ class Store:
         rows = self._read("SELECT value FROM findings ORDER BY ts, id")
         return [msgspec.json.decode(value, type=Finding) for (value,) in rows]
 
-    def incidents(self) -> list[tuple[Incident, str]]:
-        """Every incident with the operator's mark ("" if none), oldest first."""
-        rows = self._read("SELECT value, mark FROM incidents ORDER BY opened_ts, id")
-        return [(msgspec.json.decode(value, type=Incident), mark) for value, mark in rows]
+    def incidents(self) -> list[tuple[Incident, Mark]]:
+        """Every incident with the operator's word on it, oldest first."""
+        rows = self._read("SELECT value, mark, marks FROM incidents ORDER BY opened_ts, id")
+        return [_marked(row) for row in rows]
 
-    def incident(self, incident_id: str) -> tuple[Incident, str] | None:
-        rows = self._read("SELECT value, mark FROM incidents WHERE id = ?", incident_id)
-        return (msgspec.json.decode(rows[0][0], type=Incident), rows[0][1]) if rows else None
+    def incident(self, incident_id: str) -> tuple[Incident, Mark] | None:
+        rows = self._read("SELECT value, mark, marks FROM incidents WHERE id = ?", incident_id)
+        return _marked(rows[0]) if rows else None
 
-    def mark(self, incident_id: str, mark: str, by: str) -> bool:
-        """The operator's word on an incident; False if there is none with this id."""
-        return self._write("UPDATE incidents SET mark = ?, marked_by = ? WHERE id = ?", (mark, by, incident_id)) == 1
+    def mark(self, incident_id: str, status: str, by: str) -> bool:
+        """The operator's word on an incident, "" to take it back; False if there is none with this id."""
+        query = "UPDATE incidents SET mark = ?, marked_by = ?, marks = marks + 1 WHERE id = ?"
+        return self._write(query, (status, by, incident_id)) == 1
 
     def clients_of(self, ip: str) -> int:
         """How many clients have used an address: more than a few is a NAT or a proxy."""
@@ -144,10 +154,18 @@ class Store:
     def verdicts(self) -> dict[str, int]:
         """Events by verdict over all partitions, as of the last checkpoint, with dead letters as ``dead_letter``."""
         total: dict[str, int] = {}
-        for (blob,) in self._read("SELECT value FROM state WHERE key = 'meta' AND scope LIKE 'partition/%'"):
-            for verdict, n in msgspec.msgpack.decode(blob)["verdicts"].items():
+        for meta in self._metas():
+            for verdict, n in meta["verdicts"].items():
                 total[verdict] = total.get(verdict, 0) + n
         return total
+
+    def newest_event_ts(self) -> float:
+        """Event time as far as it has come, over all partitions, as of the last checkpoint; 0 before any event."""
+        return max((float(meta["watermark"]) for meta in self._metas()), default=0.0)
+
+    def _metas(self) -> list[dict[str, Any]]:
+        rows = self._read("SELECT value FROM state WHERE key = 'meta' AND scope LIKE 'partition/%'")
+        return [msgspec.msgpack.decode(blob) for (blob,) in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -168,3 +186,7 @@ class Store:
     def _write(self, query: str, values: tuple[str, ...]) -> int:
         with self._transaction() as db:
             return db.execute(query, values).rowcount
+
+
+def _marked(row: tuple[bytes, str, int]) -> tuple[Incident, Mark]:
+    return msgspec.json.decode(row[0], type=Incident), Mark(row[1], row[2])

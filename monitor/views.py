@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Protocol
 
 import msgspec
 
 from monitor.incidents import Incident
-from responders.decision import ActionType, Decision, Status
+from monitor.store import Mark
+from responders.decision import ActionType, Status
 from responders.notice import Notice
+from responders.record import ActionRecord
 
 _CONTAINS = {ActionType.QUARANTINE, ActionType.BLOCK_IP, ActionType.THROTTLE, ActionType.ROLLBACK}
 
@@ -33,32 +34,26 @@ class IncidentStatus(str, Enum):
     FALSE_POSITIVE = "false_positive"
 
 
-class ActionRow(Protocol):
-    """What a view needs of a ledger row."""
-
-    decision: Decision
-    status: Status
-    detail: str
-    revision: int
-
-
 def status_of(
-    incident: Incident, actions: Sequence[ActionRow], mark: str, watermark: float, resolve_after_s: float
+    incident: Incident, actions: Sequence[ActionRecord], mark: Mark, watermark: float, resolve_after_s: float
 ) -> IncidentStatus:
     """Marked by a person, else quiet for ``resolve_after_s``, else contained by an action that holds, else open."""
-    if mark:
-        return IncidentStatus(mark)
+    if mark.status:
+        return IncidentStatus(mark.status)
     if watermark - incident.last_seen > resolve_after_s:
         return IncidentStatus.RESOLVED
     held = any(a.decision.type in _CONTAINS and a.status is Status.APPLIED for a in actions)
     return IncidentStatus.CONTAINED if held else IncidentStatus.OPEN
 
 
-def notice(incident: Incident, actions: Sequence[ActionRow], status: IncidentStatus, dry_run: bool) -> Notice:
+def notice(
+    incident: Incident, actions: Sequence[ActionRecord], mark: Mark, status: IncidentStatus, dry_run: bool
+) -> Notice:
     """The message about an incident. Its revision grows with the incident's evidence and with its actions' progress."""
     return Notice(
         incident_id=incident.id,
-        revision=10 * (incident.revision + sum(a.revision for a in actions)) + list(IncidentStatus).index(status),
+        revision=10 * (incident.revision + mark.revision + sum(a.revision for a in actions))
+        + list(IncidentStatus).index(status),
         title=title(incident),
         severity=incident.severity.value,
         status=status.value,
@@ -88,20 +83,20 @@ def summary(incident: Incident) -> str:
     """One sentence with the figures that matter."""
     note = incident.notes[0]
     return (
-        f"{note.detector} crossed its line at {when(note.ts)} with evidence {note.score:.3g} against {note.threshold:.3g}; "
+        f"{note.detector} crossed its line at {when(note.ts)}: {note.score:.3g} against {note.threshold:.3g}; "
         f"{incident.findings} finding{'s' if incident.findings != 1 else ''} so far, {incident.count} suspicious "
         f"{'windows' if incident.subject.scope == 'model' else 'requests'} since {when(incident.first_seen)}."
     )
 
 
-def action_line(action: ActionRow) -> str:
+def action_line(action: ActionRecord) -> str:
     d = action.decision
     ttl = f" for {d.ttl_s:g} s" if d.ttl_s is not None else ""
     detail = f" ({action.detail})" if action.detail else ""
     return f"{d.type.value} {d.scope} {d.value}{ttl}: {action.status.value}{detail}"
 
 
-def report_json(incident: Incident, actions: Sequence[ActionRow], status: IncidentStatus) -> bytes:
+def report_json(incident: Incident, actions: Sequence[ActionRecord], status: IncidentStatus) -> bytes:
     """The incident report for machines: everything known, event ids and figures, no inputs."""
     report = {
         "format": "vedette-incident/1",
@@ -113,7 +108,7 @@ def report_json(incident: Incident, actions: Sequence[ActionRow], status: Incide
     return msgspec.json.format(msgspec.json.encode(report), indent=2)
 
 
-def report_markdown(incident: Incident, actions: Sequence[ActionRow], status: IncidentStatus) -> str:
+def report_markdown(incident: Incident, actions: Sequence[ActionRecord], status: IncidentStatus) -> str:
     """The incident report for people: what, who, when, why we believe it, what was done, how to undo it."""
     atlas = (
         f"[{incident.technique}](https://atlas.mitre.org/techniques/{incident.technique})"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.batch import NO_LABEL
-from monitor.columns import to_batches
+from monitor.columns import align_scores, to_batches
 from monitor.event import Event
 from tests.monitor.event_strategies import events, unhurried
 
@@ -98,3 +98,16 @@ def test_events_are_not_written_to(originals: list[Event]) -> None:
         batch.x[...] = 0  # a batch is a copy, so even this cannot reach the events
     for event, x in zip(originals, before, strict=True):
         np.testing.assert_array_equal(event.x, x)
+
+
+def test_scores_of_another_width_become_nan_and_labels_stay() -> None:
+    three = np.array([[0.1, 0.2, 0.7]], np.float32)
+    events = [_event("a", [[1]]), _event("b", [[2]], scores=three), _event("c", [[3]], scores=three[:, :2])]
+    [batch] = to_batches([align_scores(e, 3) for e in events])
+    assert batch.ids == ("a", "b", "c")
+    assert batch.labels.tolist() == [NO_LABEL, 2, 1]
+    assert batch.scores is not None
+    assert np.isnan(batch.scores).all(axis=1).tolist() == [True, False, True]
+    [bare] = to_batches([align_scores(e, 0) for e in events])
+    assert bare.scores is None
+    assert bare.labels.tolist() == [NO_LABEL, 2, 1]

@@ -11,7 +11,7 @@ import pytest
 from makers import finding
 
 from monitor.incidents import Incidents
-from monitor.store import Store, StoreError
+from monitor.store import Mark, Store, StoreError
 
 
 @pytest.fixture
@@ -23,37 +23,37 @@ def test_what_is_committed_is_there_after_reopening(path: Path) -> None:
     f = finding()
     incident, _ = Incidents(600).merge(f)
     store = Store(path)
-    store.commit([("partition/0", "a", b"1"), ("partition/0", "b", b"2")], {("t", 0): 7}, [f], [incident])
-    store.commit([("partition/0", "a", None)], {("t", 1): 3}, [f], [], [("192.0.2.1", "client:a")])
+    store.commit([("partition/0", "a", b"1"), ("partition/0", "b", b"2")], {("t", 0): 7})
+    store.note([f], [incident])
+    store.commit([("partition/0", "a", None)], {("t", 1): 3}, [("192.0.2.1", "client:a")])
     store.close()
     again = Store(path)
     assert again.state("partition/0") == {"b": b"2"}
     assert (again.next_offset("t", 0), again.next_offset("t", 1), again.next_offset("t", 2)) == (7, 3, 0)
     assert again.findings() == [f]
-    assert again.incident(incident.id) == (incident, "")
+    assert again.incident(incident.id) == (incident, Mark())
     assert again.clients_of("192.0.2.1") == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_failed_commit_leaves_nothing(path: Path) -> None:
     store = Store(path)
-    store.commit([("s", "a", b"old")], {("t", 0): 1}, [], [])
+    store.commit([("s", "a", b"old")], {("t", 0): 1})
     with pytest.raises(sqlite3.Error):
-        store.commit([("s", "a", b"new")], {("t", 0): object()}, [finding()], [])  # type: ignore[dict-item]  # meant to fail
+        store.commit([("s", "a", b"new")], {("t", 0): object()})  # type: ignore[dict-item]  # meant to fail
     assert store.state("s") == {"a": b"old"}
     assert store.next_offset("t", 0) == 1
-    assert store.findings() == []
-    store.commit([("s", "a", b"new")], {("t", 0): 2}, [], [])
+    store.commit([("s", "a", b"new")], {("t", 0): 2})
     assert store.next_offset("t", 0) == 2
 
 
 def test_findings_wait_until_published_once(path: Path) -> None:
     store = Store(path)
     findings = [finding(100.0 + i) for i in range(3)]
-    store.commit([], {}, findings, [])
+    store.note(findings, [])
     assert store.unpublished(2) == findings[:2]
     store.published([findings[0].id])
-    store.commit([], {}, findings, [])  # a replay of the same records
+    store.note(findings, [])  # a replay of the same records
     assert store.unpublished() == findings[1:]
 
 
@@ -69,12 +69,12 @@ def test_marks_survive_new_evidence(path: Path) -> None:
     store = Store(path)
     incidents = Incidents(600)
     incident, _ = incidents.merge(finding(100))
-    store.commit([], {}, [], [incident])
+    store.note([], [incident])
     assert store.mark(incident.id, "false_positive", "ann")
     assert not store.mark("inc-none", "resolved", "ann")
     worse, _ = incidents.merge(finding(110))
-    store.commit([], {}, [], [worse])
-    assert store.incident(incident.id) == (worse, "false_positive")
+    store.note([], [worse])
+    assert store.incident(incident.id) == (worse, Mark("false_positive", 1))
 
 
 def test_unusable_folder_says_what_to_do(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_unusable_folder_says_what_to_do(tmp_path: Path) -> None:
 def test_readers_in_other_threads_never_see_half_a_commit(path: Path) -> None:
     """Every read sees a state and an offset of the same commit."""
     store = Store(path)
-    store.commit([("s", "n", b"0")], {("t", 0): 0}, [], [])
+    store.commit([("s", "n", b"0")], {("t", 0): 0})
     torn: list[tuple[bytes, int]] = []
     stop = threading.Event()
 
@@ -100,7 +100,7 @@ def test_readers_in_other_threads_never_see_half_a_commit(path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for n in range(1, 200):
-        store.commit([("s", "n", str(n).encode())], {("t", 0): n}, [], [])
+        store.commit([("s", "n", str(n).encode())], {("t", 0): n})
     stop.set()
     reader.join()
     assert torn == []

@@ -10,6 +10,7 @@ from makers import finding
 
 from detectors.finding import Severity
 from monitor.incidents import Incident, Incidents
+from monitor.store import Mark
 from monitor.views import IncidentStatus, notice, report_json, report_markdown, status_of
 from responders.decision import ActionType, Decision, Status
 from responders.record import ActionRecord
@@ -50,17 +51,18 @@ def action(kind: ActionType, status: Status, revision: int = 1) -> ActionRecord:
 )
 def test_status(actions: list[ActionRecord], mark: str, later_s: float, expected: IncidentStatus) -> None:
     i = incident()
-    assert status_of(i, actions, mark, i.last_seen + later_s, 600) is expected
+    assert status_of(i, actions, Mark(mark), i.last_seen + later_s, 600) is expected
 
 
 def test_notice_revision_grows_with_evidence_and_with_actions() -> None:
     i = incident()
-    first = notice(i, [action(ActionType.BLOCK_IP, Status.PENDING, 0)], IncidentStatus.OPEN, False)
-    acted = notice(i, [action(ActionType.BLOCK_IP, Status.APPLIED, 2)], IncidentStatus.CONTAINED, False)
-    undone = notice(i, [action(ActionType.BLOCK_IP, Status.REVERTED, 4)], IncidentStatus.OPEN, False)
+    first = notice(i, [action(ActionType.BLOCK_IP, Status.PENDING, 0)], Mark(), IncidentStatus.OPEN, False)
+    acted = notice(i, [action(ActionType.BLOCK_IP, Status.APPLIED, 2)], Mark(), IncidentStatus.CONTAINED, False)
+    undone = notice(i, [action(ActionType.BLOCK_IP, Status.REVERTED, 4)], Mark(), IncidentStatus.OPEN, False)
     more = notice(
         msgspec.structs.replace(i, revision=2),
         [action(ActionType.BLOCK_IP, Status.REVERTED, 4)],
+        Mark(),
         IncidentStatus.OPEN,
         False,
     )

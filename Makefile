@@ -1,0 +1,65 @@
+# Vedette. Everything sets itself up in .venv from pinned versions, once; `make help` lists what there is.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+#: more for pytest: make test ARGS="-k player -x"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types imports check format bench kafka clean
+
+help:  ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## set up .venv from constraints/py311.txt
+
+# The stamp comes last: an interrupted installation is taken up again.
+$(STAMP): pyproject.toml constraints/py311.txt
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) is needed (Debian and Ubuntu: apt install python3.11 python3.11-venv);" \
+	       "or name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "make: $(PYTHON) is not Python 3.11, which the pinned versions are for" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once; a few minutes) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/py311.txt \
+	  --editable '.[demo,alibi,simulate,fast,dev]'
+	@touch $@
+
+demo: $(STAMP)  ## the whole of Vedette on this machine: Kafka, attacks, findings, actions, messages
+	$(BIN)/vedette demo
+
+test: $(STAMP)  ## all tests; with Apache Kafka too where Java and Maven are (VEDETTE_KAFKA=embedded|both decides)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types imports  ## lint, types, and import directions between the rooms
+
+lint: $(STAMP)  ## style and common mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+	$(BIN)/mypy deploy/model_server.py
+	$(BIN)/mypy --scripts-are-modules scripts/apache-kafka
+
+imports: $(STAMP)
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP)  ## put the code in form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## speed and quality benchmarks
+	@for file in $$(grep -l '^if __name__ == "__main__"' bench/*.py | sort); do \
+	  $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
+
+kafka:  ## a local Apache Kafka on localhost:9092, until Ctrl-C (needs Java and, once, Maven)
+	scripts/apache-kafka --port 9092
+
+clean:  ## remove what was built or installed here
+	rm -rf $(VENV) .venv-numpy2 build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache vedette-demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,188 @@
+"""Suspicion to evidence: bounded bets on tail rates, added up per client until they speak for themselves.
+
+For a level with line tau, X_t = 1{s_t > tau} is a hit. Clean traffic hits at a rate of at most p (``Tails.bounds``), so
+
+    L_t = 1 + (g / p) (X_t - p),    0 < g < 1
+
+has E[L_t | past] <= 1 whatever the hits depend on, as long as the rate given the past stays below p. It is the
+likelihood ratio of the rate p + g(1 - p) against p. With M_t = max(M_{t-1}, 1) L_t for each level and each g, the
+weighted mean of the M is an e-detector (Shin, Ramdas, Rinaldo 2022, arXiv 2203.03532): raised at M >= c, it has an
+average run length of at least c opinions between false alarms, per client and detector. A row without an opinion adds
+no evidence.
+
+``log M`` is kept in whole units of 2**-20, each log L rounded down: sums of integers are exact, so evidence does not
+depend on how rows were cut into batches, and rounding down keeps the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.batch import BoolArray, FloatArray, IntArray, round_sig
+
+#: Shares g of the way from the clean tail rate to 1 that the bets look for, and their weights in the mean: attackers
+#: who hit often must be found soon, those who hit seldom can wait. A level's weight is its rank.
+BETS: Final = (0.1, 0.3, 0.7)
+WEIGHTS: Final = (0.2, 0.3, 0.5)
+#: Units of log evidence per nat.
+UNITS: Final = float(1 << 20)
+#: Farther apart than the evidence of two clients in one call can be; keeps running minima within one client.
+_APART: Final = 1 << 44
+
+#: Evidence beyond this is not told apart: exp(600) is still a number.
+_MOST_NATS: Final = 600.0
+
+Hits = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tails:
+    """Lines of one detector and how often clean traffic crosses them.
+
+    Attributes:
+        levels: tau of each level, float64 ``(l,)``, ascending.
+        bounds: p of each level, float64 ``(l,)``, within (0, 1): no plausible clean client hits more often.
+    """
+
+    levels: FloatArray
+    bounds: FloatArray
+
+    def __post_init__(self) -> None:
+        ok = self.levels.ndim == 1 and self.levels.shape == self.bounds.shape and len(self.levels) > 0
+        if not ok or np.isnan(self.levels).any() or not np.all((self.bounds > 0) & (self.bounds < 1)):
+            raise ValueError("tails need levels and as many bounds strictly between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What the rows did to the evidence, in the rows' order.
+
+    Attributes:
+        log_e: log M after each row, in units, int64 ``(n, d, l, g)``, for d detectors, l levels and g bets.
+        e: the e-value after each row, ``(n, d)``, to 6 digits where it is at least the threshold; else 0.
+    """
+
+    log_e: IntArray
+    e: FloatArray
+
+    @property
+    def idle(self) -> BoolArray:
+        """Rows after which a detector holds nothing against the client, ``(n, d)``."""
+        return np.asarray((self.log_e <= 0).all(axis=(2, 3)))
+
+    def first(self, rows: int) -> Evidence:
+        """The first rows alone."""
+        return Evidence(self.log_e[:rows], self.e[:rows])
+
+
+class Alarm:
+    """All row detectors of one model at once; stateless: the caller keeps each client's ``log_e``.
+
+    Attributes:
+        threshold: c.
+        bounds: p, ``(d, l)``.
+        shape: of one client's ``log_e``, ``(d, l, g)``.
+    """
+
+    def __init__(self, tails: Sequence[Tails], threshold: float) -> None:
+        """Raises ValueError if detectors have different numbers of levels, or the threshold is below 1."""
+        if len({len(t.levels) for t in tails}) > 1 or threshold < 1:
+            raise ValueError("detectors must have the same number of levels, and the threshold must be at least 1")
+        self.threshold = threshold
+        self.bounds = np.stack([t.bounds for t in tails]) if tails else np.empty((0, 1))
+        self._levels = np.stack([t.levels for t in tails]) if tails else np.empty((0, 1))
+        self._hit, self._miss = log_bets(self.bounds)
+        self.shape = self._hit.shape
+        weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
+        self._weights = weights / weights.sum()
+        self._least = int(np.floor(np.log(threshold) * UNITS))
+
+    def hits_needed(self) -> IntArray:
+        """Fewest hits above the highest line, from nothing and without a miss, that cross the threshold: ``(d,)``."""
+        many = np.arange(1, 1000)[:, None, None, None]
+        crossed = self.e_values(many * self._hit) > 0
+        return np.where(crossed.any(axis=0), crossed.argmax(axis=0) + 1, len(many) + 1)
+
+    def hits(self, scores: FloatArray) -> Hits:
+        """Scores ``(n, d)`` to hits ``(n, d, l)``: 1 above the line, 0 not, -1 no opinion."""
+        above = (scores[:, :, None] > self._levels).astype(np.int8)
+        above[np.isnan(scores)] = -1
+        return above
+
+    def run(self, hits: Hits, client: IntArray, start: IntArray, bounds: FloatArray | None = None) -> Evidence:
+        """Evidence after each row.
+
+        Args:
+            hits: ``(n, d, l)`` in arrival order.
+            client: index into ``start`` of each row's client, ``(n,)``.
+            start: log M of the clients before the first row, int64 ``(m, d, l, g)``.
+            bounds: p of each row, ``(n, d, l)``, where it is not the usual one.
+        """
+        hit, miss = (self._hit, self._miss) if bounds is None else log_bets(bounds)
+        steps = np.where(hits[..., None] == 1, hit, np.where(hits[..., None] == 0, miss, 0))
+        order = np.argsort(client, kind="stable")
+        log_e = np.empty_like(steps)
+        log_e[order] = _reflected(steps[order], client[order], start)
+        return Evidence(log_e, self.e_values(log_e))
+
+    def e_from(self, log_e: IntArray, levels: BoolArray) -> float:
+        """E-value of one detector's ``log_e (l, g)`` from some of its ``levels (l,)`` alone."""
+        each = np.exp(np.minimum(log_e / UNITS, _MOST_NATS)) * self._weights
+        return float(each[levels].sum())
+
+    def e_values(self, log_e: IntArray, least: float | None = None) -> FloatArray:
+        """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""
+        # The mean of the M reaches c only if one of them does, so nearly all rows need no exponential.
+        least, floor = (self.threshold, self._least) if least is None else (least, -(1 << 62))
+        e = np.zeros(log_e.shape[:2])
+        rows, detectors = np.nonzero(log_e.max(axis=(2, 3), initial=-(1 << 62)) >= floor)
+        if len(rows):
+            each = np.exp(np.minimum(log_e[rows, detectors] / UNITS, _MOST_NATS))
+            value = round_sig(np.sum(each * self._weights, axis=(1, 2)))
+            e[rows, detectors] = np.where(value >= least, value, 0.0)
+        return e
+
+
+def threshold(clients_per_day: float, rows_per_client_day: float, detectors: int) -> float:
+    """The alarm's c: ``detectors * rows_per_client_day / clients_per_day``, at least 100, to 6 digits.
+
+    Each detector's average run length is at least c opinions, and it has at most one a row; so a clean client that
+    is as busy as those of the clean traffic is falsely found at most ``clients_per_day`` times a day.
+    """
+    return float(f"{max(detectors * rows_per_client_day / clients_per_day, 100.0):.6g}")
+
+
+def log_bets(bounds: FloatArray) -> tuple[IntArray, IntArray]:
+    """Log L of a hit and of a miss in units, rounded down, int64 ``(..., g)`` for ``bounds (...)``."""
+    g = np.array(BETS)
+    p = bounds[..., None]
+    hit = np.floor(np.log1p(g * (1.0 - p) / p) * UNITS)
+    miss = np.floor(np.log1p(-g) * UNITS) + np.zeros_like(hit)
+    return hit.astype(np.int64), miss.astype(np.int64)
+
+
+def _reflected(steps: IntArray, client: IntArray, start: IntArray) -> IntArray:
+    """``S_t = max(S_{t-1}, 0) + step_t`` within each client; rows sorted by client, arrival order within.
+
+    With A_t = max(S_0, 0) + step_1 + ... + step_t this is S_t = A_t - min(0, min_{k<t} A_k).
+    """
+    n = len(steps)
+    if n == 0:
+        return steps
+    first = np.flatnonzero(np.diff(client, prepend=client[0] - 1))
+    segment = np.repeat(np.arange(len(first)), np.diff(first, append=n))
+    total = np.cumsum(steps, axis=0)
+    before = total[first] - steps[first]
+    a = total + (np.maximum(start[client[first]], 0) - before)[segment]
+    # Later clients lie far below earlier ones, so a running minimum over all rows never reaches back past a client.
+    drop = (segment * _APART).reshape(-1, *([1] * (steps.ndim - 1)))
+    least = np.minimum.accumulate(a - drop, axis=0)
+    earlier = np.zeros_like(a)
+    earlier[1:] = least[:-1] + drop[1:]
+    earlier[first] = 0
+    return np.asarray(a - np.minimum(earlier, 0), dtype=np.int64)

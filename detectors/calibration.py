@@ -1,0 +1,112 @@
+"""From clean traffic to a baseline, and what that traffic can vouch for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from detectors.alarm import Alarm, threshold
+from detectors.baseline import Baseline, ModelBaseline, Source
+from detectors.batch import EventBatch
+from detectors.calibration_report import CalibrationReport, ModelReport
+from detectors.digest import seed_of
+from detectors.folds import client_folds, held_out_scores
+from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
+from detectors.tail_rates import fit_tails
+from detectors.window_calibration import WindowDetectorType, calibrate_windows, clean_rows
+
+LEAST_EVENTS: Final = 300
+LEAST_CLIENTS: Final = 20
+_MINUTES_PER_DAY: Final = 1440.0
+
+
+class CalibrationError(ValueError):
+    """Too little clean traffic; the message says how much there is and how much is needed."""
+
+
+def calibrate(
+    batches_by_model: Mapping[str, EventBatch],
+    *,
+    clients_per_day: float = 0.01,
+    window_s: float = 60.0,
+    window_detectors: Sequence[WindowDetectorType] = WINDOW_DETECTORS,
+    sources: Sequence[Source] = (),
+    made_by: str = "",
+) -> tuple[Baseline, CalibrationReport]:
+    """A baseline of every model in ``batches_by_model`` (rows in event order), and a report.
+
+    Lines and tail rates come from scores out of sample: clients are divided in three, and each third is scored as a
+    stream by detectors fitted on the other two. The detectors of the baseline are fitted on all. The traffic must be
+    clean: what is in it will not be found later.
+
+    Args:
+        clients_per_day: false-alarm budget that the report speaks of; the baseline does not depend on it.
+        window_s: length of a window, seconds.
+
+    Raises CalibrationError for models with fewer than 300 events or 20 clients, all of them named.
+    """
+    _check(batches_by_model)
+    models, reports = {}, []
+    for name, clean in sorted(batches_by_model.items()):
+        models[name], report = _model(clean, clients_per_day, window_s, window_detectors)
+        reports.append(report)
+    return Baseline(models, tuple(sources), made_by), CalibrationReport(tuple(reports))
+
+
+def client_days(clean: EventBatch) -> float:
+    """Clients times the time observed, in days: minutes (UTC) with any traffic of the model."""
+    minutes = len(np.unique(np.floor(clean.ts / 60.0)))
+    return len(set(clean.clients)) * minutes / _MINUTES_PER_DAY
+
+
+def _check(batches_by_model: Mapping[str, EventBatch]) -> None:
+    if not batches_by_model:
+        raise CalibrationError("no events to calibrate on")
+    short = []
+    for name, clean in sorted(batches_by_model.items()):
+        events, clients = len(set(clean.ids)), len(set(clean.clients))
+        if events < LEAST_EVENTS or clients < LEAST_CLIENTS:
+            short.append(
+                f"model {name!r} has {events} events of {clients} clients; "
+                f"at least {LEAST_EVENTS} events of {LEAST_CLIENTS} clients are needed"
+            )
+    if short:
+        raise CalibrationError("; ".join(short))
+
+
+def _model(
+    clean: EventBatch, clients_per_day: float, window_s: float, window_detectors: Sequence[WindowDetectorType]
+) -> tuple[ModelBaseline, ModelReport]:
+    names, client = np.unique(np.array(clean.clients), return_inverse=True)
+    fold = client_folds(clean)
+    params, versions, tails, scores = {}, {}, {}, []
+    for kind in ROW_DETECTORS:
+        name = kind.info.name
+        scores.append(held_out_scores(kind, clean, fold))
+        tails[name] = fit_tails(scores[-1], client, kind.resolution)
+        params[name], versions[name] = kind.fit(clean), kind.info.version
+    windows = {}
+    for window_kind in window_detectors:
+        name = window_kind.info.name
+        seed = seed_of(clean) % (1 << 32)
+        windows[name] = calibrate_windows(window_kind, clean, window_s=window_s, seed=seed)
+        params[name], versions[name] = window_kind.fit(clean_rows(clean, window_s)), window_kind.info.version
+    days = client_days(clean)
+    width = 0 if clean.scores is None else clean.scores.shape[1]
+    baseline = ModelBaseline(tuple(clean.shape), params, versions, tails, windows, len(clean), len(names), days, width)
+    c = threshold(clients_per_day, baseline.rows_per_client_day, len(ROW_DETECTORS))
+    alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c)
+    start = np.zeros((len(names), *alarm.shape), dtype=np.int64)
+    evidence = alarm.run(alarm.hits(np.stack(scores, axis=1)), client, start)
+    found = len(np.unique(client[evidence.e.any(axis=1)]))
+    return baseline, ModelReport(
+        model=clean.model,
+        rows=len(clean),
+        clients=len(names),
+        client_days=days,
+        clients_per_day=clients_per_day,
+        falsely_found=found,
+        hits_needed={kind.info.name: int(n) for kind, n in zip(ROW_DETECTORS, alarm.hits_needed(), strict=True)},
+    )

@@ -1,0 +1,35 @@
+"""Every detector there is. A new one is a file with a class and a line here."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from detectors.batch import EventBatch
+from detectors.contract import DetectorInfo, Params, RowDetector
+from detectors.coverage import Coverage
+from detectors.near_duplicate import NearDuplicate
+from detectors.noise_residue import NoiseResidue
+from detectors.rate import Rate
+from detectors.shift import ShiftDetector
+from detectors.window_calibration import WindowDetectorType
+
+
+class RowDetectorType(Protocol):
+    """A class of row detectors: fits parameters, makes a detector from them."""
+
+    @property
+    def info(self) -> DetectorInfo: ...
+
+    @property
+    def resolution(self) -> float:
+        """Smallest difference in score that means anything; calibration keeps its lines that far apart."""
+        ...
+
+    def fit(self, clean: EventBatch) -> Params: ...
+
+    def __call__(self, params: Params) -> RowDetector: ...
+
+
+ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (NearDuplicate, Coverage, NoiseResidue, Rate)
+
+WINDOW_DETECTORS: Final[tuple[WindowDetectorType, ...]] = (ShiftDetector,)

@@ -1,0 +1,124 @@
+"""What every partition shares and nobody changes: settings, baseline, policy, and what detectors are made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detectors.alibi import build_alibi
+from detectors.baseline import Baseline, BaselineError
+from detectors.batch import EventBatch
+from detectors.contract import WindowDetector
+from detectors.panel import Panel
+from detectors.registry import WINDOW_DETECTORS
+from detectors.window_alarm import WindowLimits, fit_limits
+from detectors.window_calibration import WindowDetectorType
+from monitor.columns import align_scores
+from monitor.errors import UserError
+from monitor.event import Event
+from monitor.policy import Policy
+from monitor.settings import Detection, Settings
+from monitor.windows import WindowPlan
+
+
+class Core:
+    """Frozen after construction; shared by all partitions of a worker.
+
+    Raises UserError if the baseline does not fit the settings or this version's detectors.
+    """
+
+    def __init__(self, settings: Settings, baseline: Baseline) -> None:
+        self.settings = settings
+        self.baseline = baseline
+        self.policy = Policy(settings.response)
+        self.window_limits: dict[tuple[str, str], WindowLimits] = {}
+        detectors: dict[str, dict[str, WindowDetector]] = {}
+        quotas: dict[str, int] = {}
+        for model in baseline.models:
+            detectors[model] = self._window_detectors(model)
+            for name in detectors[model]:
+                calibration = baseline.models[model].windows[name]
+                quotas[model] = int(calibration["quota"])
+                self.window_limits[model, name] = fit_limits(
+                    calibration,
+                    windows_per_day=settings.detection.false_alarms.windows_per_day,
+                    detectors=len(detectors[model]),
+                )
+        windows = settings.windows
+        self.window_plan = WindowPlan(
+            detectors, windows.size_s, windows.grace_s, windows.sample_rows, quotas, baseline.checksum
+        )
+        for model in baseline.models:
+            self.panel(model)  # fails here rather than at the first event
+
+    def panel(self, model: str) -> Panel | None:
+        """A new panel for a model; None if the baseline does not know it."""
+        found = self.baseline.models.get(model)
+        if found is None:
+            return None
+        detection, clients = self.settings.detection, self.settings.clients
+        try:
+            return Panel(
+                model,
+                found,
+                detection.false_alarms.clients_per_day,
+                detection.disabled,
+                ttl_s=clients.ttl_s,
+                max_clients=clients.max_clients,
+            )
+        except BaselineError as error:
+            raise UserError(str(error)) from error
+
+    def fits(self, batch: EventBatch) -> bool:
+        """Were rows of this shape calibrated for the model?"""
+        found = self.baseline.models.get(batch.model)
+        return found is not None and tuple(found.shape) == tuple(batch.shape)
+
+    def aligned(self, event: Event) -> Event:
+        """The event with as many scores a row as its model had in calibration, so that all its rows stand together."""
+        found = self.baseline.models.get(event.model)
+        return event if found is None else align_scores(event, found.scores)
+
+    def _window_detectors(self, model: str) -> dict[str, WindowDetector]:
+        made: dict[str, WindowDetector] = {}
+        for kind in window_detector_types(self.settings.detection, model):
+            name, version = kind.info.name, kind.info.version
+            if name in self.settings.detection.disabled:
+                continue
+            found = self.baseline.models[model]
+            if found.versions.get(name) != version or name not in found.windows:
+                raise UserError(
+                    f"model {model!r}: the baseline has {name} {found.versions.get(name, '(none)')}, this needs "
+                    f"{version}; calibrate again with this configuration"
+                )
+            size_s = float(found.windows[name]["window_s"])
+            if size_s != self.settings.windows.size_s:
+                raise UserError(
+                    f"windows.size_s is {self.settings.windows.size_s:g}, but the baseline was made with {size_s:g}; "
+                    "calibrate again with this configuration"
+                )
+            made[name] = kind(found.params[name])
+        return made
+
+
+def window_detector_types(detection: Detection, model: str) -> tuple[WindowDetectorType, ...]:
+    """The window detectors of a model: those that ship, and the alibi-detect ones configured for it."""
+    configured = [
+        build_alibi(path=a.path, name=a.name, options=a.options, min_rows=a.min_rows)
+        for a in detection.alibi
+        if a.model == model
+    ]
+    return (*WINDOW_DETECTORS, *configured)
+
+
+def load_core(settings: Settings) -> Core:
+    """The core with the configured baseline. Raises UserError if there is none, or it cannot be used."""
+    path = settings.detection.baseline
+    if not path:
+        raise UserError(
+            "detection.baseline is not set: without one nothing can be judged. "
+            "Make it from clean traffic: vedette calibrate CLEAN.jsonl -o baseline.vdb"
+        )
+    try:
+        return Core(settings, Baseline.load(Path(path)))
+    except (BaselineError, OSError) as error:
+        raise UserError(f"baseline {path}: {error}") from error

@@ -1,0 +1,207 @@
+"""The pure pipeline of one partition: validated events in, verdicts, findings, incidents and decisions out.
+
+No clock, no I/O. How events are cut into calls never changes the outcome: redeliveries, client state and diversions are
+sequential per client, and window sums do not depend on order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors.batch import EventBatch, IntArray
+from detectors.finding import Finding
+from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
+from monitor.cases import Cases
+from monitor.columns import to_batches
+from monitor.core import Core
+from monitor.dedupe import Dedupe
+from monitor.event import Event
+from monitor.step import StepResult, Verdict
+from monitor.windows import PartitionWindows
+from responders.decision import ActionType
+
+Marks = npt.NDArray[np.int8]
+
+
+class _Meta(msgspec.Struct):
+    watermark: float = float("-inf")
+    verdicts: dict[str, int] = {}
+
+
+class PartitionPipeline:
+    """Owns everything that is remembered about one partition's clients."""
+
+    def __init__(self, core: Core, state: Mapping[str, bytes]) -> None:
+        self._core = core
+        self._panels: dict[str, Panel] = {}
+        self._dedupe = Dedupe(core.settings.clients.dedupe_s)
+        self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
+        self._diverted_until: dict[str, float] = {}
+        self.windows = PartitionWindows(core.window_plan)
+        self._meta = _Meta()
+        self._changed: dict[str, bytes | None] = {}
+        self._touched: dict[str, set[str]] = {}
+        self._restore(state)
+
+    @property
+    def watermark(self) -> float:
+        """Newest event time seen, or promised by a tick."""
+        return self._meta.watermark
+
+    @property
+    def verdicts(self) -> Mapping[str, int]:
+        """Events by verdict since the partition's first record; survives restarts."""
+        return self._meta.verdicts
+
+    def advance(self, ts: float) -> None:
+        """A tick: no event older than ``ts`` is to come."""
+        self._meta.watermark = max(self._meta.watermark, ts)
+
+    def process(self, events: Sequence[Event]) -> StepResult:
+        """One verdict per event, in any batch size."""
+        result = StepResult()
+        fresh: list[Event] = []
+        passed: list[float] = []
+        for event in events:
+            if self._dedupe.first(event.model, event.id, event.ts, self._meta.watermark):
+                fresh.append(self._core.aligned(event))
+            else:
+                result.verdicts[Verdict.DUPLICATE] += 1
+            self._meta.watermark = max(self._meta.watermark, event.ts)
+            if len(fresh) > len(passed):
+                passed.append(self._meta.watermark)
+        watermarks = np.array(passed)
+        for batch in to_batches(fresh):
+            verdicts = self._judge(batch, result)
+            if verdicts is None:
+                result.verdicts[Verdict.UNSCORED] += len(np.unique(batch.request))
+                continue
+            clean = np.flatnonzero(verdicts == CLEAN)
+            self.windows.absorb(batch.take(clean), watermarks[batch.request[clean]])
+            self._count(batch, fresh, verdicts, result)
+        for verdict, n in result.verdicts.items():
+            self._meta.verdicts[verdict.value] = self._meta.verdicts.get(verdict.value, 0) + n
+        return result
+
+    def reject(self, records: int) -> None:
+        """Count records that were no events and went to the dead-letter topic."""
+        self._meta.verdicts["dead_letter"] = self._meta.verdicts.get("dead_letter", 0) + records
+
+    def release(self, model: str, client: str) -> None:
+        """An operator (or a refused action) ends a diversion: the client's next event is looked at again."""
+        key = _pair(model, client)
+        if self._diverted_until.pop(key, None) is not None:
+            self._changed[f"divert/{key}"] = None
+
+    def delta(self) -> dict[str, bytes | None]:
+        """State that changed since the last call; None means gone. Together with the offsets it is a checkpoint."""
+        changes, self._changed = self._changed, {}
+        for model, clients in self._touched.items():
+            for client, blob in self._panels[model].snapshot(clients).items():
+                changes[f"panel/{_pair(model, client)}"] = blob
+        self._touched = {}
+        for room, delta in (
+            ("dedupe", self._dedupe.delta(self._meta.watermark)),
+            ("window", self.windows.delta()),
+            ("incident", self._cases.delta()),
+        ):
+            changes |= {f"{room}/{name}": value for name, value in delta.items()}
+        changes["meta"] = msgspec.msgpack.encode(self._meta)
+        return changes
+
+    def sweep(self) -> None:
+        """Forget clients idle past their time to live, ended diversions and incidents long quiet."""
+        for model, panel in self._panels.items():
+            for client in panel.sweep(self._meta.watermark):
+                self._changed[f"panel/{_pair(model, client)}"] = None
+                self._touched.get(model, set()).discard(client)
+        for key in [k for k, until in self._diverted_until.items() if until < self._meta.watermark]:
+            del self._diverted_until[key]
+            self._changed[f"divert/{key}"] = None
+        self._cases.prune(self._meta.watermark)
+
+    def _judge(self, batch: EventBatch, result: StepResult) -> Marks | None:
+        """A mark for each row of one model; None if the model has no baseline for such rows."""
+        panel = self._panel(batch)
+        if panel is None:
+            return None
+        marks = np.full(len(batch), DIVERTED, dtype=np.int8)
+        todo = self._free(batch, np.arange(len(batch)))
+        while len(todo):
+            rows = batch.take(todo)
+            marks[todo] = panel.step(rows, partial(self._found, rows, result))
+            self._touched.setdefault(batch.model, set()).update(rows.clients)
+            # A diversion ends in event time, which may be inside this very batch: rows that the panel left out
+            # because their client was diverted come round again if they are past its end.
+            todo = self._free(batch, todo[marks[todo] == DIVERTED])
+        return marks
+
+    def _free(self, batch: EventBatch, rows: IntArray) -> IntArray:
+        """Those of the rows whose client is not diverted at their time."""
+        until = self._diverted_until
+        if not until:
+            return rows
+        held = [batch.ts[i] < until.get(_pair(batch.model, batch.clients[i]), float("-inf")) for i in rows.tolist()]
+        return rows[~np.array(held, dtype=np.bool_)]
+
+    def _count(self, batch: EventBatch, events: Sequence[Event], marks: Marks, result: StepResult) -> None:
+        """An event's verdict is that of its worst row."""
+        worst = np.full(len(events), -1, dtype=np.int8)
+        np.maximum.at(worst, batch.request, marks)
+        for verdict, mark in ((Verdict.CLEAN, CLEAN), (Verdict.FLAGGED, FLAGGED), (Verdict.DIVERTED, DIVERTED)):
+            result.verdicts[verdict] += int(np.count_nonzero(worst == mark))
+        result.diverted += [(events[i].client, events[i]) for i in np.flatnonzero(worst == DIVERTED).tolist()]
+
+    def _found(self, rows: EventBatch, result: StepResult, finding: Finding) -> bool:
+        """Finding → incident → decisions; True if the client is diverted from its next row on."""
+        incident, decisions = self._cases.found(finding, rows.ips[rows.ids.index(finding.evidence["at"])])
+        result.add(finding, incident, decisions)
+        diverts = False
+        for decision in decisions:
+            if decision.type is not ActionType.QUARANTINE or decision.simulated or decision.ttl_s is None:
+                continue
+            key = _pair(finding.model, finding.subject.key)
+            self._diverted_until[key] = finding.ts + decision.ttl_s
+            self._changed[f"divert/{key}"] = msgspec.msgpack.encode(self._diverted_until[key])
+            diverts = True
+        return diverts
+
+    def _panel(self, batch: EventBatch) -> Panel | None:
+        panel = self._panels.get(batch.model)
+        if panel is None:
+            panel = self._core.panel(batch.model)
+            if panel is None:
+                return None
+            self._panels[batch.model] = panel
+        return panel if self._core.fits(batch) else None
+
+    def _restore(self, state: Mapping[str, bytes]) -> None:
+        rooms: dict[str, dict[str, bytes]] = {}
+        for path, blob in state.items():
+            room, _, key = path.partition("/")
+            rooms.setdefault(room, {})[key] = blob
+        if "meta" in rooms:
+            self._meta = msgspec.msgpack.decode(rooms["meta"][""], type=_Meta)
+        self._dedupe.restore(rooms.get("dedupe", {}))
+        self._cases.restore(rooms.get("incident", {}))
+        self.windows.restore(rooms.get("window", {}))
+        for key, blob in rooms.get("divert", {}).items():
+            self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
+        by_model: dict[str, dict[str, bytes]] = {}
+        for key, blob in rooms.get("panel", {}).items():
+            model, _, client = key.partition("\x1f")
+            by_model.setdefault(model, {})[client] = blob
+        for model, clients in by_model.items():
+            panel = self._core.panel(model)
+            if panel is not None:
+                panel.restore(clients)
+                self._panels[model] = panel
+
+
+def _pair(model: str, client: str) -> str:
+    return f"{model}\x1f{client}"

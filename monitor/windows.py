@@ -1,0 +1,222 @@
+"""Event-time tumbling windows per model, summed over partitions, closed when every partition's time has passed them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from detectors.batch import BoolArray, EventBatch, FloatArray
+from detectors.contract import Summary, WindowDetector, merge
+from detectors.quota import window_index
+from monitor.window_state import OpenWindow, decode, encode
+
+#: Version names a window counts by.
+MAX_VERSIONS = 16
+_LATE = "late"
+
+#: (index, model): window ``index`` spans [index * size_s, (index + 1) * size_s).
+WindowKey = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """What windows are made of; the same for every partition.
+
+    Attributes:
+        detectors: by model and detector name.
+        size_s: length of a window, seconds of event time.
+        grace_s: a window closes when the watermark is this far past its end.
+        sample_rows: rows a summary's sample keeps.
+        quotas: rows of one client per window and model (``detectors.quota``); a model without has no limit.
+        baseline: checksum of the baseline; open windows counted with another one are dropped on restore.
+    """
+
+    detectors: Mapping[str, Mapping[str, WindowDetector]]
+    size_s: float
+    grace_s: float
+    sample_rows: int
+    quotas: Mapping[str, int]
+    baseline: str = ""
+
+    def end_ts(self, index: int) -> float:
+        return (index + 1) * self.size_s
+
+    def passed(self, index: int, watermark: float) -> bool:
+        """Whether a window is over for those who know the watermark."""
+        return self.end_ts(index) + self.grace_s <= watermark
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """A window of one model, all partitions added up.
+
+    Attributes:
+        rows: clean rows that came, also those beyond a client's quota.
+        version: the model version most rows came from ("" if unknown).
+        summaries: by detector name.
+    """
+
+    model: str
+    start_ts: float
+    end_ts: float
+    rows: int
+    version: str
+    summaries: Mapping[str, Summary]
+
+
+class PartitionWindows:
+    """One partition's share of the open windows. Only clean rows may enter: nothing is learned from what was flagged.
+
+    Which rows are late is decided by the partition's own order of events, never by when windows happened to be closed,
+    so cutting the stream into batches elsewhere, or reading partitions in another order, changes nothing.
+    """
+
+    def __init__(self, plan: WindowPlan) -> None:
+        self._plan = plan
+        self._open: dict[WindowKey, OpenWindow] = {}
+        self._changed: set[WindowKey] = set()
+        self._late_rows = 0
+        self._late_changed = False
+
+    @property
+    def late_rows(self) -> int:
+        """Rows whose window was over, by the partition's own time, when they came; they are in no window."""
+        return self._late_rows
+
+    def absorb(self, batch: EventBatch, watermarks: FloatArray) -> None:
+        """Add clean rows of one model, in the partition's order.
+
+        Args:
+            batch: the rows.
+            watermarks: newest event time (or tick) in the partition up to each row, itself included, ``(n,)``.
+        """
+        if not self._plan.detectors.get(batch.model):
+            return
+        index = window_index(batch.ts, self._plan.size_s)
+        late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
+        if late.any():
+            self._late_rows += int(np.count_nonzero(late))
+            self._late_changed = True
+        for w in np.unique(index[~late]).tolist():
+            self._add((w, batch.model), batch.take(~late & (index == w)))
+
+    def open(self) -> Iterable[WindowKey]:
+        return self._open.keys()
+
+    def pop(self, key: WindowKey) -> OpenWindow | None:
+        """Take a window out: it is being closed."""
+        if key in self._open:
+            self._changed.add(key)
+        return self._open.pop(key, None)
+
+    def delta(self) -> dict[str, bytes | None]:
+        """Windows that changed since the last call, as bytes; None for those closed since."""
+        changes: dict[str, bytes | None] = {}
+        for key in sorted(self._changed):
+            window = self._open.get(key)
+            changes[f"{key[0]}/{key[1]}"] = None if window is None else encode(window, self._plan.baseline)
+        if self._late_changed:
+            changes[_LATE] = msgspec.msgpack.encode(self._late_rows)
+        self._changed, self._late_changed = set(), False
+        return changes
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take back what ``delta`` gave. Raises ValueError if it is damaged."""
+        for name, blob in state.items():
+            if name == _LATE:
+                self._late_rows = msgspec.msgpack.decode(blob, type=int)
+                continue
+            index, _, model = name.partition("/")
+            window = decode(blob, self._plan.baseline)
+            if window is not None:
+                self._open[int(index), model] = window
+
+    def _add(self, key: WindowKey, rows: EventBatch) -> None:
+        window = self._open.setdefault(key, OpenWindow())
+        self._changed.add(key)
+        window.rows += len(rows)
+        window.versions = _first_versions(Counter(window.versions) + Counter(rows.versions))
+        quota = self._plan.quotas.get(rows.model)
+        if quota is not None:
+            rows = rows.take(_under_quota(rows.clients, window.clients, quota))
+        if not len(rows):
+            return
+        for name, detector in self._plan.detectors[rows.model].items():
+            fresh = detector.summarise(rows)
+            summary = window.summaries.get(name)
+            if summary is None:
+                summary = Summary(0, {k: np.zeros_like(v) for k, v in fresh.counts.items()})
+            window.summaries[name] = merge(summary, fresh, self._plan.sample_rows)
+
+
+class WindowMerger:
+    """Adds the partitions' shares up and closes windows in order: by end, then by model."""
+
+    def __init__(self, plan: WindowPlan) -> None:
+        self._plan = plan
+        self._horizon = float("-inf")
+        self._late_rows = 0
+
+    @property
+    def late_rows(self) -> int:
+        """Rows of partitions that were left out as idle and came back when their windows had been closed."""
+        return self._late_rows
+
+    def advance(self, partitions: Iterable[PartitionWindows], watermark: float) -> list[ClosedWindow]:
+        """Close every window the watermark has passed.
+
+        Args:
+            partitions: all partitions, also the idle ones.
+            watermark: the least of the watermarks of the partitions that are not idle. It may fall when an idle
+                partition comes back; windows once closed stay closed.
+        """
+        before, self._horizon = self._horizon, max(self._horizon, watermark)
+        shares = list(partitions)
+        due = {key for share in shares for key in share.open() if self._plan.passed(key[0], self._horizon)}
+        closed = []
+        for key in sorted(due):
+            parts = [part for part in (share.pop(key) for share in shares) if part is not None]
+            if self._plan.passed(key[0], before):
+                self._late_rows += sum(part.rows for part in parts)
+            else:
+                closed.append(self._closed(key, parts))
+        return closed
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode((self._horizon, self._late_rows))
+
+    def restore(self, state: bytes) -> None:
+        self._horizon, self._late_rows = msgspec.msgpack.decode(state, type=tuple[float, int])
+
+    def _closed(self, key: WindowKey, parts: list[OpenWindow]) -> ClosedWindow:
+        index, model = key
+        summaries: dict[str, Summary] = {}
+        versions: Counter[str] = Counter()
+        for part in parts:
+            versions += Counter(part.versions)
+            for name, summary in part.summaries.items():
+                known = summaries.get(name)
+                summaries[name] = summary if known is None else merge(known, summary, self._plan.sample_rows)
+        common = max(sorted(_first_versions(versions)), key=lambda name: versions[name], default="")
+        end_ts = self._plan.end_ts(index)
+        return ClosedWindow(model, index * self._plan.size_s, end_ts, sum(p.rows for p in parts), common, summaries)
+
+
+def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int) -> BoolArray:
+    """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
+    keep = np.zeros(len(clients), dtype=np.bool_)
+    for i, client in enumerate(clients):
+        have = taken.get(client, 0)
+        if have < quota:
+            taken[client] = have + 1
+            keep[i] = True
+    return keep
+
+
+def _first_versions(versions: Counter[str]) -> dict[str, int]:
+    """The alphabetically first names: each stays in every partial sum it is part of, so its count is exact."""
+    return {name: versions[name] for name in sorted(versions)[:MAX_VERSIONS]}

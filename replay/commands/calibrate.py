@@ -1,0 +1,52 @@
+"""``vedette calibrate``."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from detectors import calibration
+from detectors.baseline import Source
+from monitor.cli.options import ConfigOption
+from monitor.config import load
+from monitor.errors import UserError
+from replay.clean_traffic import clean_batches
+
+
+def calibrate(
+    clean: Annotated[list[Path], typer.Argument(help="Recordings of clean traffic (.jsonl, .gz, .zst, .vdt).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Baseline file to write.")],
+    config: ConfigOption = None,
+) -> None:
+    """Learn what clean traffic looks like: reference statistics and thresholds, per model, into one file.
+
+    Needs at least 300 events of 20 clients a model; prints which false-alarm budget this much traffic can support.
+    The traffic must be clean: what is in it will not be found later.
+    """
+    settings = load(config)
+    console = Console()
+    with console.status("reading"):
+        traffic = clean_batches(clean)
+    if traffic.bad:
+        console.print(f"[yellow]{traffic.bad} lines are no events and were left out[/]")
+    with console.status(f"calibrating on {traffic.events} events of {traffic.clients} clients"):
+        try:
+            baseline, report = calibration.calibrate(
+                traffic.batches,
+                clients_per_day=settings.detection.false_alarms.clients_per_day,
+                window_s=settings.windows.size_s,
+                sources=[Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in clean],
+                made_by=f"vedette {version('vedette')}",
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from error
+    baseline.save(output)
+    for line in report.lines():
+        console.print(Text(line))
+    console.print(f"written: {output}")

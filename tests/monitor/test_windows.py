@@ -1,0 +1,362 @@
+"""Event-time windows: the same closed windows however the stream is divided, interleaved, batched or restarted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from window_traffic import traffic
+
+from detectors.batch import EventBatch
+from detectors.contract import DetectorInfo, Params, Summary
+from detectors.finding import Attack
+from detectors.shift import ShiftDetector
+from monitor.window_state import decode, encode
+from monitor.windows import MAX_VERSIONS, ClosedWindow, PartitionWindows, WindowMerger, WindowPlan
+
+SIZE_S, GRACE_S, SAMPLE_ROWS, QUOTA = 10.0, 5.0, 4, 3
+SHIFT = ShiftDetector(ShiftDetector.fit(traffic(0, rows=400)))
+POOL = traffic(1, rows=100)
+
+
+class Sampler:
+    """A window detector that keeps rows, as adapters of other libraries do."""
+
+    info: ClassVar[DetectorInfo] = DetectorInfo("sampler", "1", Attack.SHIFT, "", "t")
+
+    def __init__(self, params: Params) -> None:
+        pass
+
+    @classmethod
+    def fit(cls, clean: EventBatch) -> Params:
+        return {}
+
+    def summarise(self, batch: EventBatch) -> Summary:
+        hashes = [int.from_bytes(hashlib.blake2b(i.encode(), digest_size=8).digest(), "little") for i in batch.ids]
+        order = np.argsort(np.array(hashes, dtype=np.uint64), kind="stable")
+        return Summary(len(batch), {}, np.array(hashes, dtype=np.uint64)[order], batch.x[order])
+
+    def score(self, summary: Summary) -> float:
+        return float("nan")
+
+    def explain(self, summary: Summary) -> dict[str, Any]:
+        return {}
+
+
+PLAN = WindowPlan(
+    detectors={"m": {"shift": SHIFT, "sampler": Sampler({})}, "n": {"shift": SHIFT}},
+    size_s=SIZE_S,
+    grace_s=GRACE_S,
+    sample_rows=SAMPLE_ROWS,
+    quotas={"m": QUOTA},
+    baseline="b1",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    number: int
+    ts: float
+    client: int
+    model: str
+    version: str
+
+
+def batch_of(rows: Sequence[Row]) -> EventBatch:
+    """Rows of one model; what a row holds depends on its number alone."""
+    picked = POOL.take(np.array([row.number % len(POOL) for row in rows]))
+    return replace(
+        picked,
+        model=rows[0].model,
+        ids=tuple(f"e{row.number}" for row in rows),
+        ts=np.array([row.ts for row in rows]),
+        clients=tuple(f"client:{row.client}" for row in rows),
+        versions=tuple(row.version for row in rows),
+        request=np.arange(len(rows)),
+    )
+
+
+class Reader:
+    """A worker in small: partitions with their watermarks, one merger, checkpoints after every step."""
+
+    def __init__(self, partitions: int, plan: WindowPlan = PLAN) -> None:
+        self.plan = plan
+        self.shares = [PartitionWindows(plan) for _ in range(partitions)]
+        self.marks = [float("-inf")] * partitions
+        self.merger = WindowMerger(plan)
+        self.stored: list[dict[str, bytes]] = [{} for _ in range(partitions)]
+        self.stored_merger = self.merger.snapshot()
+        self.closed: list[ClosedWindow] = []
+
+    def read(self, partition: int, rows: Sequence[Row]) -> None:
+        running = np.maximum.accumulate([self.marks[partition], *(row.ts for row in rows)])[1:]
+        for model in sorted({row.model for row in rows}):
+            mine = [i for i, row in enumerate(rows) if row.model == model]
+            self.shares[partition].absorb(batch_of([rows[i] for i in mine]), running[mine])
+        self.tick(partition, float(running[-1]))
+
+    def tick(self, partition: int, ts: float) -> None:
+        self.marks[partition] = max(self.marks[partition], ts)
+        self.close(min(self.marks))
+
+    def close(self, watermark: float) -> None:
+        self.closed += self.merger.advance(self.shares, watermark)
+        for stored, share in zip(self.stored, self.shares, strict=True):
+            for key, blob in share.delta().items():
+                if blob is None:
+                    stored.pop(key, None)  # opened and closed between two checkpoints
+                else:
+                    stored[key] = blob
+        self.stored_merger = self.merger.snapshot()
+
+    def restart(self) -> None:
+        """As after SIGKILL: nothing is left but what was stored."""
+        self.shares = [PartitionWindows(self.plan) for _ in self.shares]
+        for share, stored in zip(self.shares, self.stored, strict=True):
+            share.restore(stored)
+        self.merger = WindowMerger(self.plan)
+        self.merger.restore(self.stored_merger)
+
+    @property
+    def late_rows(self) -> int:
+        return sum(share.late_rows for share in self.shares) + self.merger.late_rows
+
+    def finish(self) -> list[tuple[object, ...]]:
+        for partition in range(len(self.shares)):
+            self.tick(partition, 1e6)
+        assert all(not stored.keys() - {"late"} for stored in self.stored)
+        return [exact(window) for window in self.closed]
+
+
+def exact(w: ClosedWindow) -> tuple[object, ...]:
+    summaries = {
+        name: (
+            s.count,
+            {k: (v.dtype.str, v.shape, v.tobytes()) for k, v in sorted(s.counts.items())},
+            s.sample_hash.tobytes(),
+            s.sample_x.tobytes(),
+        )
+        for name, s in sorted(w.summaries.items())
+    }
+    return w.end_ts, w.model, w.start_ts, w.rows, w.version, summaries
+
+
+def _rows(draw: st.DrawFn, disorder_s: float) -> list[Row]:
+    n = draw(st.integers(1, 40))
+    step = st.floats(0.0, 6.0, allow_nan=False)
+    times = np.cumsum([draw(step) for _ in range(n)])
+    return [
+        Row(
+            i,
+            float(t) - draw(st.floats(0.0, disorder_s, allow_nan=False)),
+            draw(st.integers(0, 4)),
+            draw(st.sampled_from(["m", "m", "n", "unknown"])),
+            draw(st.sampled_from(["", "1", "2"])),
+        )
+        for i, t in enumerate(times)
+    ]
+
+
+@st.composite
+def streams(draw: st.DrawFn, disorder_s: float) -> list[Row]:
+    return _rows(draw, disorder_s)
+
+
+def replayed(parts: list[list[Row]], order: Sequence[int], sizes: Sequence[int], restarts: Sequence[int]) -> Reader:
+    """Reads the partitions in the given order of turns, so many rows a turn, restarting before the given turns."""
+    reader, at, turn = Reader(len(parts)), [0] * len(parts), 0
+    while any(a < len(p) for a, p in zip(at, parts, strict=True)):
+        wanted = order[turn % len(order)] % len(parts)
+        waiting = [p for p in range(len(parts)) if at[p] < len(parts[p])]
+        partition = wanted if wanted in waiting else waiting[0]
+        if turn in restarts:
+            reader.restart()
+        size = sizes[turn % len(sizes)]
+        reader.read(partition, parts[partition][at[partition] : at[partition] + size])
+        at[partition] += size
+        turn += 1
+    return reader
+
+
+def divided(rows: list[Row], places: Sequence[int], partitions: int) -> list[list[Row]]:
+    """A client's rows stay together: records are keyed by client."""
+    parts: list[list[Row]] = [[] for _ in range(partitions)]
+    for row in rows:
+        parts[places[row.client] % partitions].append(row)
+    return parts
+
+
+places = st.lists(st.integers(0, 3), min_size=5, max_size=5)
+turns = st.lists(st.integers(0, 3), min_size=1, max_size=8)
+sizes = st.lists(st.integers(1, 12), min_size=1, max_size=5)
+restarts = st.sets(st.integers(0, 40), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams(GRACE_S), places, st.integers(1, 4), turns, sizes, restarts)
+def test_any_division_interleaving_batching_and_restarts_close_the_same_windows(
+    rows: list[Row], place: list[int], partitions: int, order: list[int], size: list[int], again: set[int]
+) -> None:
+    """Disorder within the grace: nothing is late, and one partition read row by row says the same as any other way."""
+    plain = replayed([rows], [0], [1], [])
+    other = replayed(divided(rows, place, partitions), order, size, sorted(again))
+    expected = plain.finish()
+    assert other.finish() == expected
+    assert plain.late_rows == other.late_rows == 0
+    assert sum(w.rows for w in plain.closed) == sum(row.model != "unknown" for row in rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams(60.0), places, turns, turns, sizes, sizes, restarts)
+def test_late_rows_depend_on_each_partitions_own_order_alone(
+    rows: list[Row], place: list[int], o1: list[int], o2: list[int], s1: list[int], s2: list[int], again: set[int]
+) -> None:
+    """Disorder beyond the grace: reading order, batches and restarts change neither windows nor the count of lates."""
+    parts = divided(rows, place, 3)
+    first, second = replayed(parts, o1, s1, []), replayed(parts, o2, s2, sorted(again))
+    assert first.finish() == second.finish()
+    assert first.late_rows == second.late_rows
+    kept = sum(w.rows for w in first.closed)
+    assert kept + first.late_rows == sum(row.model != "unknown" for row in rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams(60.0), places, turns, sizes)
+def test_windows_close_once_and_in_order(rows: list[Row], place: list[int], order: list[int], size: list[int]) -> None:
+    reader = replayed(divided(rows, place, 3), order, size, [])
+    reader.finish()
+    keys = [(w.end_ts, w.model) for w in reader.closed]
+    assert keys == sorted(set(keys))
+
+
+def row(number: int, ts: float, client: int = 0, model: str = "m", version: str = "1") -> Row:
+    return Row(number, ts, client, model, version)
+
+
+def test_a_window_closes_when_every_partition_is_past_its_end_and_grace() -> None:
+    reader = Reader(2)
+    reader.read(0, [row(1, 3.0), row(2, 100.0)])
+    reader.read(1, [row(3, 14.999, client=1)])
+    assert reader.closed == []
+    reader.tick(1, 15.0)
+    assert [(w.start_ts, w.end_ts, w.rows) for w in reader.closed] == [(0.0, 10.0, 1)]
+
+
+def test_an_empty_window_is_not_made() -> None:
+    reader = Reader(1)
+    reader.read(0, [row(1, 1.0), row(2, 1000.0)])
+    assert len(reader.closed) == 1
+
+
+def test_late_rows_are_counted_also_after_a_restart() -> None:
+    reader = Reader(1)
+    reader.read(0, [row(1, 1.0), row(2, 30.0), row(3, 2.0), row(4, 14.0), row(5, 29.0)])
+    assert reader.late_rows == 2
+    reader.restart()
+    assert reader.late_rows == 2
+
+
+def test_rows_of_a_partition_that_was_idle_are_counted_when_their_window_is_gone() -> None:
+    """The worker left partition 1 out of the watermark; its old rows come back too late."""
+    reader = Reader(2)
+    reader.read(0, [row(1, 3.0), row(2, 50.0)])
+    reader.close(reader.marks[0])
+    assert len(reader.closed) == 1
+    reader.read(1, [row(3, 4.0, client=1), row(4, 41.0, client=1)])
+    assert reader.late_rows == 1
+    reader.finish()
+    assert [(w.start_ts, w.rows) for w in reader.closed] == [(0.0, 1), (40.0, 1), (50.0, 1)]
+    reader.restart()
+    assert reader.late_rows == 1
+
+
+def test_no_client_has_more_than_its_quota_and_all_rows_are_counted() -> None:
+    reader = Reader(2)
+    reader.read(0, [row(i, 1.0, client=1) for i in range(10)] + [row(10, 2.0, client=2)])
+    reader.read(1, [row(i, 3.0, client=3) for i in range(11, 20)])
+    reader.finish()
+    window = reader.closed[0]
+    assert (window.rows, window.summaries["shift"].count) == (20, QUOTA + 1 + QUOTA)
+    assert len(window.summaries["sampler"].sample_x) == SAMPLE_ROWS
+
+
+def test_the_quota_begins_anew_in_each_window() -> None:
+    reader = Reader(1)
+    reader.read(0, [row(i, 1.0) for i in range(5)] + [row(i, 11.0) for i in range(5, 10)])
+    reader.finish()
+    assert [w.summaries["shift"].count for w in reader.closed] == [QUOTA, QUOTA]
+
+
+def test_the_commonest_version_is_named_ties_by_name() -> None:
+    reader = Reader(2)
+    reader.read(0, [row(1, 1.0, 0, "n", "7"), row(2, 1.0, 0, "n", "8")])
+    reader.read(1, [row(3, 1.0, 1, "n", "8"), row(4, 12.0, 1, "n", "8"), row(5, 12.0, 1, "n", "7")])
+    reader.finish()
+    assert [w.version for w in reader.closed] == ["8", "7"]
+
+
+def test_versions_without_end_do_not_fill_the_state() -> None:
+    share = PartitionWindows(PLAN)
+    rows = [row(i, 1.0, i, "n", f"v{i:04}") for i in range(300)]
+    share.absorb(batch_of(rows), np.full(300, 1.0))
+    blob = share.delta()["0/n"]
+    assert blob is not None
+    stored = decode(blob, "b1")
+    assert stored is not None
+    assert sorted(stored.versions) == [f"v{i:04}" for i in range(MAX_VERSIONS)]
+
+
+def test_only_what_changed_is_stored() -> None:
+    share = PartitionWindows(PLAN)
+    share.absorb(batch_of([row(1, 1.0), row(2, 11.0)]), np.array([1.0, 11.0]))
+    assert sorted(share.delta()) == ["0/m", "1/m"]
+    assert share.delta() == {}
+    share.absorb(batch_of([row(3, 12.0)]), np.array([12.0]))
+    assert sorted(share.delta()) == ["1/m"]
+    WindowMerger(PLAN).advance([share], 15.0)
+    assert share.delta() == {"0/m": None}
+
+
+def test_model_names_may_hold_any_character() -> None:
+    name = "1/2\x1f\udcff"
+    plan = replace(PLAN, detectors={name: {"shift": SHIFT}}, quotas={})
+    share = PartitionWindows(plan)
+    share.absorb(batch_of([row(1, 1.0, model=name)]), np.array([1.0]))
+    again = PartitionWindows(plan)
+    again.restore({key: blob for key, blob in share.delta().items() if blob is not None})
+    assert list(again.open()) == [(0, name)]
+
+
+def test_windows_counted_with_another_baseline_are_dropped() -> None:
+    share = PartitionWindows(PLAN)
+    share.absorb(batch_of([row(1, 1.0)]), np.array([1.0]))
+    other = PartitionWindows(replace(PLAN, baseline="b2"))
+    other.restore({key: blob for key, blob in share.delta().items() if blob is not None})
+    assert list(other.open()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"\x28\xb5\x2f\xfd" + bytes(20)])
+def test_damaged_state_is_an_error(damage: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        PartitionWindows(PLAN).restore({"0/m": damage})
+
+
+def test_a_wide_models_window_is_stored_small() -> None:
+    """784 features by 32 edges of counts: well below the 200 KB they take in memory."""
+    rng = np.random.default_rng(1)
+    wide = replace(traffic(1, rows=400), x=rng.random((400, 784)).astype(np.float32), shape=(784,))
+    plan = replace(PLAN, detectors={"m": {"shift": ShiftDetector(ShiftDetector.fit(wide))}})
+    share = PartitionWindows(plan)
+    share.absorb(replace(wide, ts=np.ones(400)), np.ones(400))
+    blob = share.delta()["0/m"]
+    assert blob is not None
+    assert len(blob) < 50_000
+    stored = decode(blob, "b1")
+    assert stored is not None
+    assert encode(stored, "b1") == blob

@@ -1,0 +1,67 @@
+"""Shared by the stream tests: a calibrated baseline, recordings, and what an in-process replay finds in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from detectors.calibration import calibrate
+
+from detectors.finding import Finding
+from monitor.codec import encode_json
+from monitor.core import load_core
+from monitor.event import Event
+from monitor.settings import Detection, Response, Settings, Windows
+from replay.clean_traffic import clean_batches
+from replay.demo.workspace import shipped
+from replay.in_process import Outcome, replay_in_process
+from replay.recording import read_recording
+from replay.schedule import Record
+
+#: The demo's ten minutes in this many seconds, so that "as recorded" takes no longer either.
+SHORT_S = 20.0
+SHORT_WINDOWS = {"size_s": 2.0, "grace_s": 1.0}
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("baseline") / "baseline.vdb"
+    calibrate(clean_batches([shipped("clean.jsonl.zst")]).batches)[0].save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def events() -> list[Event]:
+    return [e for e in read_recording(shipped("demo.jsonl.zst")) if isinstance(e, Event)]
+
+
+@pytest.fixture(scope="session")
+def short_events(events: list[Event]) -> list[Event]:
+    """The same traffic thirty times as dense."""
+    start = min(e.ts for e in events)
+    squeeze = SHORT_S / (max(e.ts for e in events) - start)
+    return [msgspec.structs.replace(e, ts=start + (e.ts - start) * squeeze) for e in events]
+
+
+def records(events: list[Event]) -> list[Record]:
+    return [Record(e.ts, e.client.encode(), encode_json(e)) for e in events]
+
+
+def in_process(baseline: Path, events: list[Event], windows: dict[str, float] | None = None) -> Outcome:
+    settings = Settings(
+        detection=Detection(baseline=str(baseline)),
+        response=Response(mode="enforce"),
+        windows=Windows(**(windows or {})),
+    )
+    return replay_in_process(events, load_core(settings))
+
+
+@pytest.fixture(scope="session")
+def expected(baseline: Path, events: list[Event]) -> Outcome:
+    return in_process(baseline, events)
+
+
+@pytest.fixture(scope="session")
+def expected_short(baseline: Path, short_events: list[Event]) -> list[Finding]:
+    return in_process(baseline, short_events, SHORT_WINDOWS).findings

@@ -1,0 +1,117 @@
+"""A worker process on a real broker, for stream tests: configuration, traffic in, findings and actions out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from brokers import BrokerHandle, free_port, topic_name
+from kafka import KafkaConsumer, TopicPartition
+
+from detectors.finding import Finding
+from monitor.config import load
+from monitor.kafka_admin import ensure_topics, partition_counts
+from monitor.settings import Settings
+from monitor.store import Store
+from replay.demo.worker import WorkerProcess
+from replay.player import play_to_kafka
+from replay.schedule import Record
+from responders.ledger import Ledger
+
+
+@dataclass
+class World:
+    """One topic, one data folder, one worker at a time."""
+
+    broker: BrokerHandle
+    folder: Path
+    baseline: Path
+    partitions: int = 4
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.web_port = free_port()
+        self.config = self.folder / "vedette.yaml"
+        self.data = self.folder / "data"
+        self.data.mkdir(parents=True)
+        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings")}
+        config: dict[str, Any] = {
+            "data_dir": str(self.data),
+            "alerts_file": str(self.folder / "alerts.jsonl"),
+            "kafka": {"brokers": [self.broker.bootstrap], "group": topic_name("group"), "session_timeout_s": 6.0},
+            "topics": {
+                "events": {"name": names["events"], "partitions": self.partitions},
+                "dead_letters": {"name": names["dead"]},
+                "findings": {"name": names["findings"]},
+            },
+            "detection": {"baseline": str(self.baseline)},
+            "response": {"mode": "enforce"},
+            "web": {"port": self.web_port},
+            **self.overrides,
+        }
+        self.config.write_text(yaml.safe_dump(config))
+        self.settings: Settings = load(self.config)
+        topics = self.settings.topics
+        ensure_topics(self.settings.kafka, [topics.events, topics.dead_letters, topics.findings])
+
+    def worker(self) -> WorkerProcess:
+        return WorkerProcess(self.config, self.web_port, self.folder / "worker.log")
+
+    def play(self, records: Iterable[Record], speed: float | None = None) -> int:
+        """Send, with ticks to the end; how many records."""
+        windows = self.settings.windows
+        played = play_to_kafka(
+            records,
+            self.settings.kafka,
+            self.settings.topics.events.name,
+            close_after_s=windows.size_s + windows.grace_s + 1.0,
+            speed=speed,
+        )
+        return played.total
+
+    def findings(self) -> list[Finding]:
+        store = Store(self.data / "vedette.db")
+        try:
+            return store.findings()
+        finally:
+            store.close()
+
+    def times_applied(self) -> dict[str, int]:
+        """Action id → how often the ledger says that it went into force."""
+        ledger = Ledger(self.data / "vedette.db")
+        try:
+            ids = [r.decision.id for r in ledger.find(limit=100_000)]
+            return {i: sum(e.to_status.value == "applied" for e in ledger.log(i)) for i in ids}
+        finally:
+            ledger.close()
+
+    def topic_records(self, topic: str, enough: int, timeout_s: float = 30.0) -> list[Any]:
+        """What the topic holds, from its start, until there are ``enough`` records or time is up."""
+        partitions = [TopicPartition(topic, p) for p in range(partition_counts(self.settings.kafka, [topic])[topic])]
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.bootstrap,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            consumer_timeout_ms=int(timeout_s * 1000),
+            max_partition_fetch_bytes=32 * 1024 * 1024,
+        )
+        consumer.assign(partitions)
+        found = []
+        for record in consumer:
+            found.append(record)
+            if len(found) >= enough:
+                break
+        consumer.close()
+        return found
+
+    def wipe(self) -> None:
+        shutil.rmtree(self.data)
+        self.data.mkdir()
+
+
+def sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda f: (f.ts, f.id))

@@ -130,10 +130,16 @@ class Alarm:
         log_e[order] = _reflected(steps[order], client[order], start)
         return Evidence(log_e, self.e_values(log_e))
 
-    def e_from(self, log_e: IntArray, levels: BoolArray) -> float:
-        """E-value of one detector's ``log_e (l, g)`` from some of its ``levels (l,)`` alone."""
-        each = np.exp(np.minimum(log_e / UNITS, _MOST_NATS)) * self._weights
-        return float(each[levels].sum())
+    def shared(self, log_e: IntArray, bounds: FloatArray | None) -> BoolArray:
+        """Detectors, ``(d,)``, whose ``log_e (d, l, g)`` reaches the threshold only with levels whose p was raised.
+
+        ``bounds``: p at the row that crossed, ``(d, l)``, if not the usual one.
+        """
+        if bounds is None:
+            return np.zeros(self.shape[0], dtype=np.bool_)
+        usual = bounds <= self.bounds
+        own = np.exp(np.minimum(log_e / UNITS, _MOST_NATS)) * self._weights * usual[:, :, None]
+        return np.asarray(~usual.all(axis=1) & (own.sum(axis=(1, 2)) < self.threshold))
 
     def e_values(self, log_e: IntArray, least: float | None = None) -> FloatArray:
         """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""

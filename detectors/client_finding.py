@@ -7,7 +7,8 @@ from typing import Any
 from detectors.batch import EventBatch
 from detectors.contract import DetectorInfo
 from detectors.dossier import Dossier
-from detectors.finding import Finding, Severity, Subject, stable_id
+from detectors.finding import Finding, Subject, stable_id
+from detectors.severity import severity
 
 
 def client_finding(
@@ -16,22 +17,23 @@ def client_finding(
     row: int,
     dossier: Dossier,
     d: int,
+    *,
     e_value: float,
     threshold: float,
-    severity: Severity,
+    agreeing: bool,
     shared: bool,
     figures: dict[str, Any],
 ) -> Finding:
     """Finding of detector ``d`` at ``row``, whose client ``dossier`` is about.
 
     Its evidence: ``at`` the event that crossed, ``events`` the latest hits of the run, ``tail_rows`` of ``rows``
-    opinions that hit since the evidence last was nothing, ``shared_by_others`` if the tail rate was raised because
-    other clients hit as well, and the detector's own ``figures``.
+    opinions that hit since the evidence last was nothing, ``shared_by_others`` if it would not have crossed by lines
+    that only this client hits, and the detector's own ``figures``. See ``severity`` for ``agreeing`` and ``shared``.
     """
     subject = Subject.from_client_key(batch.clients[row])
     event, ts = batch.ids[row], float(batch.ts[row])
-    run = dossier.runs[d]
-    rows = 1 if run is None else dossier.opinions[d] - run.since + 1
+    run, rows = dossier.runs[d], dossier.run_rows(d)
+    hits, since_ts, events = (1, ts, [event]) if run is None else (run.count, run.since_ts, run.events)
     return Finding(
         id=stable_id("f", info.name, info.version, batch.model, subject.key, event),
         ts=ts,
@@ -42,18 +44,18 @@ def client_finding(
         model=batch.model,
         version=batch.versions[row],
         subject=subject,
-        severity=severity,
+        severity=severity(info.attack, hits, rows, agreeing=agreeing, shared=shared),
         score=e_value,
         threshold=threshold,
         evidence={
             "at": event,
-            "events": [event] if run is None else list(run.events),
-            "tail_rows": 1 if run is None else run.count,
+            "events": list(events),
+            "tail_rows": hits,
             "rows": rows,
             **({"shared_by_others": True} if shared else {}),
             **figures,
         },
-        first_seen=ts if run is None else min(run.since_ts, ts),
+        first_seen=min(since_ts, ts),
         last_seen=ts,
-        count=1 if run is None else run.count,
+        count=hits,
     )

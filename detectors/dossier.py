@@ -1,8 +1,8 @@
-"""What is held against each client: evidence per detector, and the run of hits behind it."""
+"""What is held against one client: evidence per detector, and the run of hits behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -54,48 +54,16 @@ class Dossier:
         self.runs: list[Run | None] = [None] * shape[0]
         self.found = [""] * shape[0]
 
+    def run_rows(self, d: int) -> int:
+        """Opinions since the first hit of the run that goes on, with it."""
+        run = self.runs[d]
+        return 1 if run is None else self.opinions[d] - run.since + 1
+
     def restart(self, d: int, event: str) -> None:
         """After a crossing at ``event``: the detector begins anew."""
         self.log_e[d] = 0
         self.runs[d] = None
         self.found[d] = event
-
-
-class _Part(msgspec.Struct, array_like=True):
-    log_e: bytes
-    opinions: int
-    run: Run | None
-    found: str
-
-
-class Record(msgspec.Struct, array_like=True):
-    """A dossier as it is stored, by detector name, together with what the detectors remember of the client."""
-
-    last_ts: float
-    parts: dict[str, _Part]
-    memories: dict[str, bytes]
-
-
-def record(dossier: Dossier, detectors: Sequence[str], memories: Mapping[str, bytes]) -> bytes:
-    """The stored form."""
-    parts = {
-        name: _Part(dossier.log_e[d].astype("<i8").tobytes(), dossier.opinions[d], dossier.runs[d], dossier.found[d])
-        for d, name in enumerate(detectors)
-    }
-    return msgspec.msgpack.encode(Record(dossier.last_ts, parts, dict(memories)))
-
-
-def recall(blob: bytes, detectors: Sequence[str], shape: tuple[int, ...]) -> tuple[Dossier, dict[str, bytes]]:
-    """The dossier and the detectors' memories; a detector of which nothing is stored begins anew."""
-    stored = msgspec.msgpack.decode(blob, type=Record)
-    dossier = Dossier(shape)
-    dossier.last_ts = stored.last_ts
-    for d, name in enumerate(detectors):
-        part = stored.parts.get(name)
-        if part is not None and len(part.log_e) == dossier.log_e[d].nbytes:
-            dossier.log_e[d] = np.frombuffer(part.log_e, "<i8").reshape(shape[1:])
-            dossier.opinions[d], dossier.runs[d], dossier.found[d] = part.opinions, part.run, part.found
-    return dossier, {name: memory for name, memory in stored.memories.items() if name in detectors}
 
 
 def take_in(
@@ -107,16 +75,15 @@ def take_in(
         dossiers: of the clients that ``client`` indexes.
         client, hits, evidence: of the rows, in their order.
     """
-    n, many = hits.shape[:2]
-    order = np.arange(n)
+    order = np.arange(len(rows))
     last = np.full(len(dossiers), -1)
     last[client] = order
     newest = np.full(len(dossiers), -np.inf)
     np.maximum.at(newest, client, batch.ts[rows])
     heard = hits[:, :, 0] >= 0
-    opinions = np.zeros((len(dossiers), many), dtype=np.int64)
+    opinions = np.zeros((len(dossiers), hits.shape[1]), dtype=np.int64)
     np.add.at(opinions, client, heard)
-    idle_at = np.full((len(dossiers), many), -1)
+    idle_at = np.full(opinions.shape, -1)
     np.maximum.at(idle_at, client, np.where(evidence.idle, order[:, None], -1))
     seen = np.flatnonzero(last >= 0).tolist()
     for c in seen:

@@ -4,11 +4,12 @@ When a lens gets dirty or a feature pipeline breaks, every client's inputs look 
 detectors' business; to accuse the clients one by one would be wrong and, with automatic responses, an outage. So a
 client is compared with the others: where credibly many of them hit, p is raised to what they do.
 
-For each detector and level, of the last 32 distinct clients with an opinion take each one's latest: h hits among the
-m others than the client itself. If m >= 12 and BetaInv(5 %; h, m - h + 1) > max(p, 10 %), then p becomes
-BetaInv(95 %; h + 1, m - h) (Clopper & Pearson 1934). Raising p only weakens bets, so the alarm's promise stands. Clients
-that have been found are not counted, so attackers hide one another only if more than a quarter of the clients of a
-partition attack at once and before any of them is found.
+For each detector, of the last 32 distinct clients with an opinion take each one's latest: at each level h hits among
+the m others than the client itself. If m >= 6 and BetaInv(5 %; h, m - h + 1) > max(p, 10 %) at some level, the traffic
+has moved, and p becomes max(p, BetaInv(95 %; h + 1, m - h)) at every level (Clopper & Pearson 1934): what calibration
+said about rarer hits holds no longer either. Raising p only weakens bets, so the alarm's promise stands. Clients that
+have been found are not counted, so attackers hide one another only if about a quarter of a partition's clients attack
+at once, before any of them is found.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from detectors.alarm import Hits
 from detectors.batch import FloatArray
 
 CLIENTS: Final = 32
-FEWEST: Final = 12
+FEWEST: Final = 6
 LEAST_RATE: Final = 0.1
 _CONFIDENCE: Final = 0.95
 _MOST: Final = 0.99
@@ -63,8 +64,8 @@ class Population:
             rows = np.flatnonzero(hits[:, d, 0] >= 0)
             for row, hit in zip(rows.tolist(), hits[rows, d].tolist(), strict=True):
                 client = clients[row]
-                # The lowest line is crossed most often, so nearly all rows end here.
-                if 4 * self._hits[d][0] >= FEWEST and (bounds := self._raised(d, client)) is not None:
+                # The lowest line is crossed most often, and one hit never is credibly many: nearly all rows end here.
+                if self._hits[d][0] > 1 and (bounds := self._raised(d, client)) is not None:
                     raised = np.broadcast_to(self._usual, hits.shape).copy() if raised is None else raised
                     raised[row, d] = bounds
                 self._put(d, client, None if client in found else hit)
@@ -109,8 +110,9 @@ class Population:
         h = np.array(self._hits[d]) - (0 if own is None else np.array(own))
         low, high = _limits()
         usual = self._usual[d]
-        shared = low[others, h] > np.maximum(usual, LEAST_RATE)
-        return np.where(shared, np.maximum(high[others, h], usual), usual) if shared.any() else None
+        if not (low[others, h] > np.maximum(usual, LEAST_RATE)).any():
+            return None
+        return np.asarray(np.maximum(high[others, h], usual))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from detectors.batch import BoolArray, EventBatch, IntArray
-from detectors.contract import Params, Summary, WindowDetector, merge
+from detectors.contract import DetectorInfo, Params, Summary, WindowDetector, merge
 from detectors.quota import fit_quota, window_index, within_quota
 
 _SPLITS: Final = 3
@@ -23,6 +23,9 @@ _MOST_DRAWS: Final = 2000
 class WindowDetectorType(Protocol):
     """A class of window detectors: fits parameters, makes a detector from them."""
 
+    @property
+    def info(self) -> DetectorInfo: ...
+
     def fit(self, clean: EventBatch) -> Params: ...
 
     def __call__(self, params: Params) -> WindowDetector: ...
@@ -31,13 +34,18 @@ class WindowDetectorType(Protocol):
 def calibrate_windows(
     detector: WindowDetectorType, clean: EventBatch, *, window_s: float, seed: int, sample_rows: int = 500
 ) -> Params:
-    """Scores of clean windows, each out of sample in clients and in time.
+    """Scores of clean windows, out of sample in time, and in clients and time.
 
-    The clients are divided in two at random (three times over) and the time in four. For each part the detector is fitted on
-    the other clients in the other times; then windows of the part are scored: for each natural window, random subsets
-    of at least half of its held-out clients, each with all its rows there. So scores vary as they do when other
-    clients come, at another time, and when a window belongs to few of them. Traffic enters under the quota of
-    ``detectors.quota``; fit the detector itself on ``clean_rows`` so that reference and windows are alike.
+    The time is divided in four and, three times over, the clients in two at random.
+
+    * Over time: for each quarter the detector is fitted on the others, and the quarter's windows are scored whole. So
+      scores vary as they do when all clients change together, from hour to hour.
+    * Over clients: for each quarter and half it is fitted on the other clients in the other quarters. Then, for each
+      window, random subsets of at least half of its held-out clients are scored, each client with all its rows there.
+      So scores vary as they do when other clients come, and when a window belongs to few of them.
+
+    Traffic enters under the quota of ``detectors.quota``; fit the detector itself on ``clean_rows`` so that reference
+    and windows are alike.
 
     Args:
         detector: what fits and makes the detector; a class that keeps the ``WindowDetector`` contract.
@@ -47,35 +55,41 @@ def calibrate_windows(
         sample_rows: rows a window's sample keeps.
 
     Returns:
-        ``scores`` ascending, ``windows`` (natural windows they come from: the sample size that counts, for resampling
-        adds no information), ``quota`` and ``window_s``. Without clean traffic enough to fit on a part of it and to
-        score another, ``windows`` is 0, and ``fit_limits`` makes limits that never alarm.
+        ``time_scores`` and ``client_scores``, ascending; ``windows`` (natural windows they come from: the sample size
+        that counts, for resampling adds no information); ``quota`` and ``window_s``. Without clean traffic enough to
+        fit on a part of it and to score another, ``windows`` is 0, and ``fit_limits`` makes limits that never alarm.
     """
     quota = fit_quota(clean, window_s)
     clean = clean.take(within_quota(clean, window_s, quota))
     rng = np.random.default_rng(seed)
     window = window_index(clean.ts, window_s)
     times = np.unique(window)
-    time_fold = np.searchsorted(times, window) * _TIME_FOLDS // len(times)
+    fold = np.searchsorted(times, window) * _TIME_FOLDS // len(times)
     draws = math.ceil(_LEAST_DRAWS / (2 * _SPLITS * len(times)))
-    share = _MOST_DRAWS / (2 * _SPLITS * len(times) * draws)
-    scores: list[float] = []
+    share = min(_MOST_DRAWS / (2 * _SPLITS * len(times) * draws), 1.0)
+    time_scores: list[float] = []
+    client_scores: list[float] = []
     told: set[int] = set()
-    for fold in np.unique(time_fold).tolist():
+    for f in np.unique(fold).tolist():
         for mine, other in _parts(clean, rng):
             try:
-                fitted = detector(detector.fit(clean.take(other & (time_fold != fold))))
+                fitted = detector(detector.fit(clean.take(other & (fold != f))))
             except ValueError:  # too few rows on the other side
                 continue
-            held_out = np.flatnonzero(mine & (time_fold == fold))
-            mine_times = np.unique(window[held_out])
-            for w in mine_times[rng.random(len(mine_times)) < share].tolist():
+            whole = mine is other
+            held_out = np.flatnonzero(mine & (fold == f))
+            chosen = np.unique(window[held_out])
+            chosen = chosen[rng.random(len(chosen)) < (min(_MOST_DRAWS / len(times), 1.0) if whole else share)]
+            for w in chosen.tolist():
                 natural = clean.take(held_out[window[held_out] == w])
-                found = [fitted.score(_summary(fitted, _some(natural, rng), sample_rows)) for _ in range(draws)]
-                scores += [score for score in found if not math.isnan(score)]
-                told.update([w] if not all(map(math.isnan, found)) else [])
+                drawn = [natural] if whole else [_some(natural, rng) for _ in range(draws)]
+                found = [fitted.score(_summary(fitted, batch, sample_rows)) for batch in drawn]
+                found = [score for score in found if not math.isnan(score)]
+                (time_scores if whole else client_scores).extend(found)
+                told.update([w] if found else [])
     return {
-        "scores": np.sort(np.array(scores, dtype=np.float64)),
+        "time_scores": np.sort(np.array(time_scores, dtype=np.float64)),
+        "client_scores": np.sort(np.array(client_scores, dtype=np.float64)),
         "windows": np.asarray(len(told)),
         "quota": np.asarray(quota),
         "window_s": np.asarray(window_s),
@@ -88,12 +102,12 @@ def clean_rows(clean: EventBatch, window_s: float) -> EventBatch:
 
 
 def _parts(clean: EventBatch, rng: np.random.Generator) -> list[tuple[BoolArray, BoolArray]]:
-    """Pairs (held out, fitted on) of rows by client."""
+    """Pairs (held out, fitted on) of rows by client; first all clients, which are held out in time only."""
+    every = np.ones(len(clean), dtype=np.bool_)
     clients = list(dict.fromkeys(clean.clients))
+    parts = [(every, every)]
     if len(clients) < _FEWEST_CLIENTS:
-        every = np.ones(len(clean), dtype=np.bool_)
-        return [(every, every)]
-    parts = []
+        return parts
     for _ in range(_SPLITS):
         place = dict(zip(clients, rng.permutation(len(clients)).tolist(), strict=True))
         first = np.array([place[c] % 2 == 0 for c in clean.clients], dtype=np.bool_)

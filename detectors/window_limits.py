@@ -57,7 +57,7 @@ class WindowLimits:
 def fit_limits(calibration: Params, *, windows_per_day: float, detectors: int = 1) -> WindowLimits:
     """Limits from ``calibrate_windows``.
 
-    Let n be the natural windows behind the m clean scores, c the run length, k = floor(share n). For each share, the
+    Let n be the natural windows behind a set of clean scores, c the run length, k = floor(share n). For each share, the
     level is the score with k/n of the clean scores above it and p = BetaInv(1 - DELTA / j; k + 1, n - k) bounds a
     clean window's chance to pass it. The line for a single window extrapolates: with Q the median and V the mean
     square excess of the upper half,
@@ -66,23 +66,33 @@ def fit_limits(calibration: Params, *, windows_per_day: float, detectors: int = 
 
     so that P(score > far) <= 1/(2c) if the excess is no heavier than Rayleigh's, P(excess > t) = exp(-t^2 / V), whose
     V is bounded by u times its estimate. Scaled KS distances have such tails; whether a given model's traffic keeps to
-    it below what was observed, no calibration can promise.
+    it beyond what was observed, no calibration can promise. There are two sets of scores, over time and over clients;
+    each limit is the larger of the two.
 
     Args:
         calibration: what ``calibrate_windows`` returned.
         windows_per_day: false alarms wanted per model and day.
         detectors: window detectors that share this budget.
     """
-    scores, n = np.asarray(calibration["scores"], dtype=np.float64), int(calibration["windows"])
+    n = int(calibration["windows"])
     run_length = _DAY_S / float(calibration["window_s"]) / windows_per_day * detectors
-    if n == 0:
+    sets = [calibration[name] for name in ("time_scores", "client_scores") if len(calibration[name])]
+    if n == 0 or not sets:
         return WindowLimits(run_length, np.empty(0), np.empty(0), math.inf, math.inf)
     above = sorted({math.floor(share * n) for share in _SHARES}, reverse=True)
-    levels = np.array([scores[min(math.ceil((1 - k / n) * len(scores)), len(scores)) - 1] for k in above])
+    levels = np.array([max(_level(scores, k / n) for scores in sets) for k in above])
     chances = np.array([stats.beta.ppf(1 - DELTA / len(above), k + 1, n - k) for k in above])
+    far = max(_far(scores, n, run_length) for scores in sets)
+    return WindowLimits(run_length, levels, chances, far, float(levels[-1]))
+
+
+def _level(scores: FloatArray, share: float) -> float:
+    return float(scores[min(math.ceil((1 - share) * len(scores)), len(scores)) - 1])
+
+
+def _far(scores: FloatArray, n: int, run_length: float) -> float:
     middle = float(np.median(scores))
     upper = scores[scores >= middle] - middle
-    freedom = max(n / 2, 1.0) * 2
+    freedom = max(n, 2)
     bounded = float(np.mean(upper**2)) * freedom / stats.chi2.ppf(DELTA, freedom)
-    far = max(float(scores[-1]), middle + math.sqrt(bounded * math.log(max(run_length, math.e))))
-    return WindowLimits(run_length, levels, chances, far, float(scores[-1]))
+    return max(float(scores[-1]), middle + math.sqrt(bounded * math.log(max(run_length, math.e))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -54,12 +54,12 @@ def build(settings: Settings, service: Service) -> faust.App:
     )
     intake = _Intake(app, settings, service)
     app.agent(intake.source, name="intake")(intake.run)
-    app.on_partitions_assigned.connect(intake.assigned)
+    app.on_partitions_assigned.connect(intake.assigned)  # type: ignore[arg-type]  # Faust's own signature: (app, assigned)
     app.timer(interval=max(settings.stream.idle_s / 4, 0.5))(intake.notice_idle)
     app.task(intake.publish)
     app.task(service.respond)
     app.task(service.deliver)
-    app.on_before_shutdown.connect(intake.stopping)
+    app.on_before_shutdown.connect(intake.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
     _pages(app, service)
     return app
 
@@ -87,7 +87,8 @@ class _Intake:
     async def run(self, stream: StreamT[bytes]) -> None:
         """The agent: one checkpoint for each batch taken."""
         stream_settings = self._settings.stream
-        async for events in stream.noack_take(stream_settings.batch_events, within=stream_settings.batch_within_s):
+        source: Any = stream  # the type that Faust gives it does not declare ``noack_take``, which yields events
+        async for events in source.noack_take(stream_settings.batch_events, within=stream_settings.batch_within_s):
             fresh = await self._contiguous(events)
             runs = self._runtime.take(_record(e) for e in fresh)
             await self._bury([letter for run in runs for letter in run.dead])
@@ -174,7 +175,7 @@ class _Intake:
 
 def _record(event: EventT[bytes]) -> Record:
     m = event.message
-    headers = m.headers.items() if isinstance(m.headers, dict) else m.headers or ()
+    headers = m.headers.items() if isinstance(m.headers, Mapping) else m.headers or ()
     return Record(m.topic, m.partition, m.offset, m.key, m.value, tuple(headers))
 
 

@@ -30,4 +30,5 @@ def work(settings: Settings, core: Core, warnings: Iterable[str]) -> None:
     worker = faust.Worker(
         app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
     )
+    worker.spinner = None  # it writes terminal codes into the log
     worker.execute_from_commandline()

@@ -23,8 +23,8 @@ class Cases:
         incident, escalated = self._incidents.merge(finding, ip)
         decisions = self._policy.decide(incident) if escalated else []
         if decisions:
-            ttl_s = max((d.ttl_s for d in decisions if d.ttl_s is not None), default=float("inf"))
-            incident = self._incidents.decided(incident, finding.ts + ttl_s)
+            lasts = [d.ttl_s for d in decisions if d.ttl_s is not None]
+            incident = self._incidents.decided(incident, finding.ts + max(lasts) if lasts else None)
         self._changed[incident.key] = self._incidents.snapshot(incident.key)
         return incident, decisions
 

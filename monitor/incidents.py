@@ -31,7 +31,8 @@ class Incident(msgspec.Struct, frozen=True):
     """One attack on one model by one subject, as far as it is known.
 
     ``escalation`` grows when new evidence calls for new decisions (first finding, higher severity, or an attack that
-    goes on after its decisions have expired); it makes decision ids deterministic.
+    goes on after its decisions have expired); it makes decision ids deterministic. ``decided_until_ts`` is when they
+    expire, None for never.
     """
 
     id: str
@@ -47,7 +48,7 @@ class Incident(msgspec.Struct, frozen=True):
     count: int
     revision: int
     escalation: int
-    decided_until_ts: float
+    decided_until_ts: float | None
     ips: tuple[str, ...]
     events: tuple[str, ...]
     notes: tuple[FindingNote, ...]
@@ -81,7 +82,7 @@ class Incidents:
             self._open[key] = new
             return new, True
         worse = finding.severity.rank > old.severity.rank
-        again = finding.ts >= old.decided_until_ts
+        again = old.decided_until_ts is not None and finding.ts >= old.decided_until_ts
         new = msgspec.structs.replace(
             old,
             severity=finding.severity if worse else old.severity,
@@ -98,9 +99,9 @@ class Incidents:
         self._open[key] = new
         return new, worse or again
 
-    def decided(self, incident: Incident, until_ts: float) -> Incident:
-        """Remember until when (event time) the decisions taken for this incident hold."""
-        new = msgspec.structs.replace(incident, decided_until_ts=max(incident.decided_until_ts, until_ts))
+    def decided(self, incident: Incident, until_ts: float | None) -> Incident:
+        """Remember until when (event time) the decisions taken for this incident hold; None = they do not expire."""
+        new = msgspec.structs.replace(incident, decided_until_ts=until_ts)
         self._open[new.key] = new
         return new
 

@@ -32,6 +32,9 @@ class Metrics:
             registry=r,
         )
         self.actions = Gauge("vedette_actions", "Actions in the ledger by status", ["status"], registry=r)
+        self.response_failures = Counter(
+            "vedette_response_failures", "Rounds of the responder that failed and are tried again", registry=r
+        )
         self.outbox = Gauge("vedette_outbox_waiting", "Messages not delivered yet", registry=r)
         self.last_event = Gauge(
             "vedette_last_event_timestamp_seconds", "Wall time of the last record taken", registry=r

@@ -72,7 +72,12 @@ class Service:
         self._publishing.set()
         while not self._stopping:
             self._acting.clear()
-            await self._respond_once()
+            try:
+                await self._respond_once()
+            except Exception:
+                # Detection goes on and decisions stay in the ledger, to be tried again; the metric says so.
+                self._metrics.response_failures.inc()
+                log.exception("response failed; will try again")
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._acting.wait()

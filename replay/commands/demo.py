@@ -15,7 +15,7 @@ def demo(
     ),
     speed: Annotated[
         float, typer.Option(min=0.0, help="Times faster than recorded; 0 = as fast as Kafka takes it.")
-    ] = 20.0,
+    ] = 25.0,
 ) -> None:
     """Show the whole of Vedette on this machine: Kafka, worker, attacks, findings, actions, messages.
 

@@ -12,6 +12,7 @@ import yaml
 
 from monitor.config import load
 from monitor.settings import Settings
+from replay.stand_ins.slack import TOKEN
 from responders import file_registry
 
 DATA = resources.files("replay") / "data"
@@ -107,6 +108,6 @@ class Workspace:
             "web": {"port": web_port},
             "logging": {"format": "json"},
         }
-        self.slack_token.write_text("xoxb-demo", encoding="utf-8")
+        self.slack_token.write_text(TOKEN, encoding="utf-8")
         self.config.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         return load(self.config)

@@ -19,7 +19,7 @@ from window_traffic import FEATURES, reordered, traffic, without_outputs
 from detectors.alibi import build_alibi
 from detectors.batch import EventBatch
 from detectors.contract import Params, Summary, WindowDetector, merge
-from detectors.shift import ShiftDetector
+from detectors.registry import WINDOW_DETECTORS
 from detectors.window_calibration import WindowDetectorType
 
 pytestmark = pytest.mark.filterwarnings("ignore:Keyword argument 'eigvals':DeprecationWarning")  # alibi-detect's own
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Keyword argument 'eigvals':Depre
 SAMPLE_ROWS = 150
 #: alibi-detect exists for Python below 3.12 only.
 ALIBI = ("KSDrift", "IForest", "Mahalanobis") if sys.version_info < (3, 12) else ()
-EVERY: list[WindowDetectorType] = [ShiftDetector, *(build_alibi(name=name) for name in ALIBI)]
+EVERY: list[WindowDetectorType] = [*WINDOW_DETECTORS, *(build_alibi(name=name) for name in ALIBI)]
 
 CLEAN = traffic(0, rows=2000)
 WINDOW = traffic(3, rows=400, first_client=50)

@@ -94,3 +94,12 @@ def test_prune_drops_only_what_is_quiet() -> None:
     kept, _ = incidents.merge(finding(5000, client="acct-2"))
     assert len(incidents.prune(5000)) == 1
     assert incidents.snapshot(kept.key) is not None
+
+
+def test_decisions_that_do_not_expire_are_not_taken_again() -> None:
+    incidents = Incidents(resolve_after_s=600)
+    incident, _ = incidents.merge(finding(100))
+    incidents.decided(incident, until_ts=None)
+    same, escalated = incidents.merge(finding(650))
+    assert not escalated
+    assert msgspec.json.decode(msgspec.json.encode(same), type=Incident) == same

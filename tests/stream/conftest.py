@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
-from detectors.calibration import calibrate
 
+from detectors.batch import FloatArray
+from detectors.calibration import calibrate
 from detectors.finding import Finding
 from monitor.codec import encode_json
 from monitor.core import load_core
@@ -19,8 +22,8 @@ from replay.in_process import Outcome, replay_in_process
 from replay.recording import read_recording
 from replay.schedule import Record
 
-#: The demo's ten minutes in this many seconds, so that "as recorded" takes no longer either.
-SHORT_S = 20.0
+#: The demo's ten minutes so many times as dense, so that playing them as recorded takes twenty seconds.
+SQUEEZE = 30.0
 SHORT_WINDOWS = {"size_s": 2.0, "grace_s": 1.0}
 
 
@@ -37,11 +40,27 @@ def events() -> list[Event]:
 
 
 @pytest.fixture(scope="session")
+def short_baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clean traffic as dense as ``short_events``."""
+    path = tmp_path_factory.mktemp("baseline") / "short.vdb"
+    clean = {
+        model: dataclasses.replace(batch, ts=_squeezed(batch.ts))
+        for model, batch in clean_batches([shipped("clean.jsonl.zst")]).batches.items()
+    }
+    calibrate(clean, window_s=SHORT_WINDOWS["size_s"])[0].save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def short_events(events: list[Event]) -> list[Event]:
     """The same traffic thirty times as dense."""
-    start = min(e.ts for e in events)
-    squeeze = SHORT_S / (max(e.ts for e in events) - start)
-    return [msgspec.structs.replace(e, ts=start + (e.ts - start) * squeeze) for e in events]
+    ts = _squeezed(np.array([e.ts for e in events]))
+    return [msgspec.structs.replace(e, ts=t) for e, t in zip(events, ts.tolist(), strict=True)]
+
+
+def _squeezed(ts: FloatArray) -> FloatArray:
+    start = ts.min()
+    return np.asarray(start + (ts - start) / SQUEEZE)
 
 
 def records(events: list[Event]) -> list[Record]:
@@ -63,5 +82,5 @@ def expected(baseline: Path, events: list[Event]) -> Outcome:
 
 
 @pytest.fixture(scope="session")
-def expected_short(baseline: Path, short_events: list[Event]) -> list[Finding]:
-    return in_process(baseline, short_events, SHORT_WINDOWS).findings
+def expected_short(short_baseline: Path, short_events: list[Event]) -> list[Finding]:
+    return in_process(short_baseline, short_events, SHORT_WINDOWS).findings

@@ -13,8 +13,7 @@ from monitor.event import Event
 from replay.in_process import Outcome
 from replay.schedule import Record
 from tests.monitor.hostile import hostile_records
-
-from .conftest import records
+from tests.stream.conftest import records
 
 
 def test_every_hostile_record_is_buried_with_its_reason_and_traffic_goes_on(

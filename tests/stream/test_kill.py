@@ -11,8 +11,7 @@ from world import World, sorted_findings
 
 from monitor.event import Event
 from replay.in_process import Outcome
-
-from .conftest import records
+from tests.stream.conftest import records
 
 KILLS = 4
 

@@ -15,8 +15,7 @@ from monitor.event import Event
 from monitor.settings import Detection, Response, Settings
 from replay.in_process import Outcome, replay_in_process
 from replay.schedule import Record
-
-from .conftest import SHORT_WINDOWS, records
+from tests.stream.conftest import SHORT_WINDOWS, records
 
 
 def test_there_is_something_to_compare(expected: Outcome) -> None:
@@ -56,10 +55,10 @@ def test_through_a_broker_at_full_speed(
 
 
 def test_through_a_broker_as_recorded(
-    broker: BrokerHandle, tmp_path: Path, baseline: Path, short_events: list[Event], expected_short: list[Finding]
+    broker: BrokerHandle, tmp_path: Path, short_baseline: Path, short_events: list[Event], expected_short: list[Finding]
 ) -> None:
     """Speed 1: the events arrive while the worker runs, at the times they were recorded."""
-    world = World(broker, tmp_path, baseline, 4, {"windows": SHORT_WINDOWS})
+    world = World(broker, tmp_path, short_baseline, 4, {"windows": SHORT_WINDOWS})
     with world.worker() as worker:
         worker.until_ready()
         worker.until_judged(world.play(records(short_events), speed=1.0))

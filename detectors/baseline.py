@@ -38,6 +38,7 @@ class ModelBaseline:
         tails: lines and tail rates of row detectors, by name.
         windows: calibration of window detectors, by name (see ``detectors.window_calibration``).
         rows, clients: size of the clean traffic. client_days: its clients times the days observed.
+        scores: class scores a row, 0 for none.
     """
 
     shape: tuple[int, ...]
@@ -48,8 +49,7 @@ class ModelBaseline:
     rows: int
     clients: int
     client_days: float
-    #: Class scores per row; 0 if the rows carry none.
-    scores: int = 0
+    scores: int
 
     @property
     def d(self) -> int:
@@ -126,14 +126,22 @@ class Baseline:
         models = {}
         for name, m in meta.models.items():
             parts = groups[name]
-            if not m.shape or min(m.shape) < 1 or m.rows < 1 or not 0 < m.client_days < math.inf:
+            if not m.shape or min(m.shape) < 1 or m.scores < 0 or m.rows < 1 or not 0 < m.client_days < math.inf:
                 raise BaselineError("a model's facts make no sense")
             try:
                 tails = {detector: Tails(t["levels"], t["bounds"]) for detector, t in parts["tails"].items()}
             except (KeyError, ValueError):
                 raise BaselineError("a detector's lines or tail rates make no sense") from None
             models[name] = ModelBaseline(
-                m.shape, parts["params"], m.versions, tails, parts["window"], m.rows, m.clients, m.client_days, m.scores
+                m.shape,
+                parts["params"],
+                m.versions,
+                tails,
+                parts["window"],
+                m.rows,
+                m.clients,
+                m.client_days,
+                m.scores,
             )
         return cls(models, meta.sources, meta.made_by)
 

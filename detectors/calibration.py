@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,7 @@ def calibrate(
     *,
     clients_per_day: float = 0.01,
     window_s: float = 60.0,
-    window_detectors: Sequence[WindowDetectorType] = WINDOW_DETECTORS,
+    window_detectors: Callable[[str], Sequence[WindowDetectorType]] = lambda _model: WINDOW_DETECTORS,
     sources: Sequence[Source] = (),
     made_by: str = "",
 ) -> tuple[Baseline, CalibrationReport]:
@@ -44,13 +44,15 @@ def calibrate(
     Args:
         clients_per_day: false-alarm budget that the report speaks of; the baseline does not depend on it.
         window_s: length of a window, seconds.
+        window_detectors: those of a model, by its name.
+        sources, made_by: written into the baseline.
 
     Raises CalibrationError for models with fewer than 300 events or 20 clients, all of them named.
     """
     _check(batches_by_model)
     models, reports = {}, []
     for name, clean in sorted(batches_by_model.items()):
-        models[name], report = _model(clean, clients_per_day, window_s, window_detectors)
+        models[name], report = _model(clean, clients_per_day, window_s, window_detectors(name))
         reports.append(report)
     return Baseline(models, tuple(sources), made_by), CalibrationReport(tuple(reports))
 
@@ -95,7 +97,17 @@ def _model(
         params[name], versions[name] = window_kind.fit(clean_rows(clean, window_s)), window_kind.info.version
     days = client_days(clean)
     width = 0 if clean.scores is None else clean.scores.shape[1]
-    baseline = ModelBaseline(tuple(clean.shape), params, versions, tails, windows, len(clean), len(names), days, width)
+    baseline = ModelBaseline(
+        tuple(clean.shape),
+        params,
+        versions,
+        tails,
+        windows,
+        len(clean),
+        len(names),
+        days,
+        width,
+    )
     c = threshold(clients_per_day, baseline.rows_per_client_day, len(ROW_DETECTORS))
     alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)

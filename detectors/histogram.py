@@ -17,8 +17,8 @@ EDGES: Final = 32
 _FIT_ROWS: Final = 5000
 #: Rows compared at a time: the most that an 8-bit sum of 0/1 can hold.
 _CHUNK: Final = 255
-#: Below this many features a row of comparisons is too short to vectorise, so columns are compared instead.
-_NARROW: Final = 256
+#: Comparisons made at a time: they should stay in the processor's cache.
+_CELLS: Final = 1 << 20
 
 
 def fit_edges(x: Float32Array, edges: int = EDGES) -> Float32Array:
@@ -62,18 +62,11 @@ def _below(values: Float32Array) -> Float32Array:
 def count_above(x: Float32Array, edges: Float32Array) -> IntArray:
     """Rows of ``x (n, d)`` above each of ``edges (e, d)``: int64 ``(e, d)``. NaN is above nothing.
 
-    About 6 ms for 1000 rows of 784 features: comparing with every edge vectorises, a binary search does not.
+    About 10 ms for 1000 rows of 784 features: comparing with every edge vectorises, a binary search does not.
     """
     out = np.zeros(edges.shape, dtype=np.int64)
-    if x.shape[1] < _NARROW:
-        columns = np.ascontiguousarray(x.T)
-        for e, edge in enumerate(edges):
-            out[e] = np.count_nonzero(columns > edge[:, None], axis=1)
-        return out
-    for start in range(0, len(x), _CHUNK):
-        chunk = x[start : start + _CHUNK]
-        above = np.empty(chunk.shape, dtype=np.bool_)
-        for e, edge in enumerate(edges):
-            np.greater(chunk, edge, out=above)
-            out[e] += np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
+    step = max(min(_CHUNK, _CELLS // max(edges.size, 1)), 1)
+    for start in range(0, len(x), step):
+        above = x[start : start + step, None, :] > edges
+        out += np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
     return out

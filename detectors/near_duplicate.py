@@ -26,6 +26,8 @@ SLACK: Final = 1.1
 CLOSEST: Final = 2.0**-12
 _RADIUS_QUANTILE: Final = 0.005
 _RADIUS_ROWS: Final = 1500
+#: Queries of one client compared at a time; bounds memory.
+_BLOCK: Final = 128
 
 #: One remembered query: fingerprint, label, largest class probability (NaN if unknown), projected input.
 _ENTRY: Final = np.dtype([("key", "<i8"), ("label", "<i4"), ("top", "<f4"), ("z", "<f4", (DIMS,))])
@@ -131,22 +133,29 @@ class NearDuplicate(ClientMemory):
         rows = _unseen(rows, queries["key"], history["key"])
         both = np.concatenate([history, queries[rows]])
         n, h = len(rows), len(history)
-        scores, neighbour, nearest = np.zeros(n), np.full(n, -1, dtype=np.int64), np.full(n, np.inf)
-        if h + n < 2:
-            return _Compared(rows, np.full(n, np.nan), neighbour, nearest, both)
-        z = both["z"].astype(np.float64)
-        distance = np.sqrt(np.sum((z[h:, None, :] - z[None, :, :]) ** 2, axis=2))
-        age = np.arange(h, h + n)[:, None] - np.arange(h + n)[None, :]
+        found = _Compared(rows, np.zeros(n), np.full(n, -1, dtype=np.int64), np.full(n, np.inf), both)
+        for start in range(h, h + n, _BLOCK):
+            self._compare_block(found, start, min(start + _BLOCK, h + n), h)
+        return found
+
+    def _compare_block(self, found: _Compared, start: int, end: int, h: int) -> None:
+        """Fill in ``found`` for queries ``start`` to ``end``; the first ``h`` queries are history."""
+        first = max(start - RING, 0)
+        others = found.queries[first:end]
+        z = others["z"].astype(np.float64)
+        distance = np.sqrt(np.sum((z[start - first :, None, :] - z[None, :, :]) ** 2, axis=2))
+        age = np.arange(start, end)[:, None] - np.arange(first, end)[None, :]
         distance[(age <= 0) | (age > RING)] = np.inf
         nearest = distance.min(axis=1)
-        scores[np.isinf(nearest)] = np.nan
+        found.scores[start - h : end - h][np.isinf(nearest)] = np.nan
         close = np.flatnonzero(nearest < self._radius)
         if len(close):
-            value = self._values(distance[close], nearest[close], both[h:][close], both)
-            neighbour[close] = value.argmax(axis=1)
-            scores[close] = value.max(axis=1)
-            nearest[close] = distance[close, neighbour[close]]
-        return _Compared(rows, scores, neighbour, nearest, both)
+            value = self._values(distance[close], nearest[close], others[start - first :][close], others)
+            best = value.argmax(axis=1)
+            at = close + start - h
+            found.scores[at] = value.max(axis=1)
+            found.neighbour[at] = best + first
+            found.distance[at] = distance[close, best]
 
     def _values(self, distance: FloatArray, nearest: FloatArray, mine: Entries, others: Entries) -> FloatArray:
         """``log2(r / d) * info`` for each near pair, -1 for the others."""
@@ -159,7 +168,7 @@ class NearDuplicate(ClientMemory):
 
 
 def _unseen(rows: IntArray, keys: IntArray, known: IntArray) -> IntArray:
-    """Those of ``rows`` whose key is none of the 64 distinct keys before it; ``known``: in the history, oldest first."""
+    """Those of ``rows`` whose key is none of the 64 distinct ones before it; ``known``: in memory, oldest first."""
     recent = dict.fromkeys(known.tolist())
     fresh = []
     for row, key in zip(rows.tolist(), keys[rows].tolist(), strict=True):

@@ -65,11 +65,12 @@ class Panel:
                     f"{info.version}; calibrate again"
                 )
         names = [kind.info.name for kind in kinds]
-        self._detectors: dict[str, RowDetector] = {
-            name: kind(baseline.params[name]) for name, kind in zip(names, kinds, strict=True)
-        }
         self.threshold = threshold(clients_per_day, baseline.rows_per_client_day, len(kinds))
-        self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
+        try:
+            self._detectors: dict[str, RowDetector] = {k.info.name: k(baseline.params[k.info.name]) for k in kinds}
+            self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
+        except (LookupError, TypeError, ValueError) as error:
+            raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
         self._population = Population(self._alarm.bounds)
         self._dossiers = Dossiers(names, self._alarm.shape)
 
@@ -88,10 +89,12 @@ class Panel:
         if tuple(batch.shape) != self._shape:
             raise ValueError(f"{self.model}: rows have shape {batch.shape}, the baseline was made for {self._shape}")
         marks = np.full(len(batch), CLEAN, dtype=np.int8)
+        diverted: set[str] = set()
         for begin, end, returning in self._stretches(batch):
             self.forget(returning)
             whole = begin == 0 and end == len(batch)
-            marks[begin:end] = self._look(batch if whole else batch.take(np.arange(begin, end)), on_finding)
+            part = batch if whole else batch.take(np.arange(begin, end))
+            marks[begin:end] = self._look(part, diverted, on_finding)
         return marks
 
     def evidence(self, client: str) -> dict[str, dict[str, float]]:
@@ -140,7 +143,7 @@ class Panel:
             detector.forget(gone)
 
     def sweep(self, watermark: float) -> list[str]:
-        """Forget clients that cannot come back as themselves, and those away longest beyond ``max_clients``; who it was.
+        """Forget clients away too long, and beyond ``max_clients`` those away longest; returns who they were.
 
         Waits twice ``ttl_s``: an event that comes late must not find out whether the sweep was there first.
         """
@@ -169,13 +172,13 @@ class Panel:
         if begin < len(batch):
             yield begin, len(batch), returning
 
-    def _look(self, batch: EventBatch, on_finding: OnFinding) -> Marks:
+    def _look(self, batch: EventBatch, diverted: set[str], on_finding: OnFinding) -> Marks:
         names = list(dict.fromkeys(batch.clients))
         place = {name: i for i, name in enumerate(names)}
         client = np.array([place[name] for name in batch.clients], dtype=np.int64)
         dossiers = [self._dossiers.open(name) for name in names]
         hits = self._hits(batch)
-        marks = np.full(len(batch), CLEAN, dtype=np.int8)
+        marks = np.where([name in diverted for name in batch.clients], DIVERTED, CLEAN).astype(np.int8)
         learned = np.zeros(len(batch), dtype=np.bool_)
         begin = 0
         while len(todo := begin + np.flatnonzero(marks[begin:] != DIVERTED)):
@@ -196,11 +199,12 @@ class Panel:
             mine = np.flatnonzero((client == client[row]) & ~learned)
             history, later = batch.take(mine[mine <= row]), mine[mine > row]
             shared = self._alarm.shared(evidence.log_e[at], None if bounds is None else bounds[at])
-            diverted = self._report(history, evidence.e[at], shared, on_finding)
+            if self._report(history, evidence.e[at], shared, on_finding):
+                diverted.add(batch.clients[row])
             marks[row] = FLAGGED
             self._learn(history.take(np.arange(len(history) - 1)))
             learned[mine[mine <= row]] = True
-            if diverted:
+            if batch.clients[row] in diverted:
                 marks[later] = DIVERTED
             elif len(later):
                 # They were scored with the row that is now known to be bad among their history.

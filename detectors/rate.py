@@ -86,6 +86,7 @@ class Rate(ClientMemory):
     def _walk(self, state: State, batch: EventBatch, rows: IntArray) -> tuple[list[tuple[int, float, float]], State]:
         """Blocks that end in ``rows``, as (row, log2 pace, log2 habit before it), and the state after the last row."""
         start, requests, habit, blocks, last = state.item()
+        begun = last != 0
         ended = []
         previous: str | None = None
         for row in rows.tolist():
@@ -94,8 +95,8 @@ class Rate(ClientMemory):
                 previous = name
                 continue
             previous = name
-            if blocks == 0 and requests == 0 and start == 0.0:
-                start = float(batch.ts[row])
+            if not begun:
+                start, begun = float(batch.ts[row]), True
                 continue
             requests += 1
             if requests == BLOCK:

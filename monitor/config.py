@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
 import types
 import typing
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 import yaml
 
 from monitor.errors import UserError
+from monitor.secret import CredentialsError, optional_secret
 from monitor.settings import Settings
 from responders.decision import ActionType
 from responders.slack_errors import checked_url
@@ -179,27 +179,9 @@ def _secret_errors(s: Settings) -> list[str]:
         ("notifications.email.password", s.notifications.email.password_env, s.notifications.email.password_file),
     ):
         try:
-            read_secret(env, file)
-        except ValueError as error:
-            errors.append(f"{path}_{'env' if env else 'file'}: {error}")
+            optional_secret(env, file, path)
+        except CredentialsError as error:
+            errors.append(str(error))
     if s.kafka.security_protocol.startswith("SASL") and not s.kafka.sasl_username:
         errors.append(f"kafka.sasl_username: required with security_protocol {s.kafka.security_protocol}")
     return errors
-
-
-def read_secret(env: str, file: str) -> str:
-    """The secret named by an environment variable or a file, "" if neither is configured; never logged.
-
-    Raises ValueError if what is named is not there.
-    """
-    if env:
-        value = os.environ.get(env, "")
-        if not value:
-            raise ValueError(f"environment variable {env} is not set")
-        return value
-    if file:
-        try:
-            return Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot read secret file {file}: {error}") from None
-    return ""

@@ -5,22 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 
-from monitor.config import read_secret
-from monitor.errors import UserError
+from monitor.secret import CredentialsError, Secret, read_secret
 from monitor.settings import Kafka
-
-
-class CredentialsError(UserError, ValueError):
-    """Credentials that cannot be used; the text names the setting, variable or file, never the secret."""
-
-
-class Secret(str):
-    """A string whose ``repr`` hides it: client libraries log the options they are given."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 def sasl_password(kafka: Kafka) -> Secret:
@@ -31,14 +17,7 @@ def sasl_password(kafka: Kafka) -> Secret:
     """
     if not kafka.sasl_username:
         raise CredentialsError(f"kafka.sasl_username: needed for security_protocol {kafka.security_protocol}")
-    try:
-        password = read_secret(kafka.sasl_password_env, kafka.sasl_password_file)
-    except ValueError as error:
-        setting = "sasl_password_env" if kafka.sasl_password_env else "sasl_password_file"
-        raise CredentialsError(f"kafka.{setting}: {error}") from None
-    if not password:
-        raise CredentialsError("kafka: sasl_password_env or a non-empty sasl_password_file is needed")
-    return Secret(password)
+    return read_secret(kafka.sasl_password_env, kafka.sasl_password_file, "kafka.sasl_password")
 
 
 def tls_context(kafka: Kafka) -> ssl.SSLContext | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.config import read_secret
 from monitor.metrics import Metrics
+from monitor.secret import optional_secret
 from monitor.settings import Settings
 from monitor.store import Store
 from responders.actions.block_ip import BlockIpAction
@@ -125,8 +125,8 @@ def _subject(model: str, scope: str, value: str) -> tuple[str, str]:
 def _channels(settings: Settings, clock: Callable[[], float]) -> dict[str, Channel]:
     slack, email = settings.notifications.slack, settings.notifications.email
     channels: dict[str, Channel] = {}
-    token = read_secret(slack.token_env, slack.token_file)
-    webhook = read_secret(slack.webhook_env, slack.webhook_file)
+    token = optional_secret(slack.token_env, slack.token_file, "notifications.slack.token")
+    webhook = optional_secret(slack.webhook_env, slack.webhook_file, "notifications.slack.webhook")
     if token:
         channels["slack"] = SlackBot(token, slack.channel, base_url=slack.base_url)
     elif webhook:
@@ -136,7 +136,7 @@ def _channels(settings: Settings, clock: Callable[[], float]) -> dict[str, Chann
             host=email.host,
             port=email.port,
             username=email.username,
-            password=read_secret(email.password_env, email.password_file),
+            password=optional_secret(email.password_env, email.password_file, "notifications.email.password"),
             security=email.security,
             ca_file=email.ca_file,
             timeout_s=email.timeout_s,

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from monitor.config import ConfigError, load, parse, read_secret
+from monitor.config import ConfigError, load, parse
+from monitor.secret import optional_secret
 from monitor.settings import Settings
 
 
@@ -106,10 +107,10 @@ def test_secrets_come_from_environment_or_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("VEDETTE_TEST_SECRET", "hush")
     file = tmp_path / "secret"
     file.write_text("quiet\n")
-    assert read_secret("VEDETTE_TEST_SECRET", "") == "hush"
-    assert read_secret("", str(file)) == "quiet"
-    assert read_secret("", "") == ""
+    assert optional_secret("VEDETTE_TEST_SECRET", "", "s") == "hush"
+    assert optional_secret("", str(file), "s") == "quiet"
+    assert optional_secret("", "", "s") == ""
     settings = parse({"kafka": {"sasl_password_env": "VEDETTE_TEST_SECRET"}})
     assert "hush" not in repr(settings)
     with pytest.raises(ValueError, match="absent"):
-        read_secret("", str(tmp_path / "absent"))
+        optional_secret("", str(tmp_path / "absent"), "s")

@@ -79,7 +79,7 @@ def test_a_password_file_loses_its_line_break(tmp_path: Path) -> None:
     ("wrong", "told"),
     [
         ({"sasl_username": "", "sasl_password_env": "KAFKA_PASSWORD"}, "kafka.sasl_username"),
-        ({"sasl_username": "v"}, "sasl_password_env or"),
+        ({"sasl_username": "v"}, "sasl_password_env and"),
         ({"sasl_username": "v", "sasl_password_env": "NOT_SET_ANYWHERE"}, "NOT_SET_ANYWHERE is not set"),
         ({"sasl_username": "v", "sasl_password_file": "/no/such/file"}, "/no/such/file"),
     ],

@@ -10,7 +10,7 @@ from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.regions import Regions
+from detectors.regions import RING, Regions
 from detectors.residue import Residue
 from detectors.sampling import fair_rows
 
@@ -65,7 +65,7 @@ class Coverage(Regions):
             "distance": figure(np.sqrt(self._squared_distance(white[row : row + 1])[0])),
             "usual_distance": figure(usual),
             "foreign_residue": figure(np.sqrt(self._foreign(batch.take(np.array([row])))[0])),
-            "places_entered": len(np.unique(np.concatenate([self.history(client), places[mine]]))),
+            "places_entered": min(len(self.history(client)) + len(self._new(client, mine, places)), RING),
         }
 
     def _foreign(self, batch: EventBatch) -> FloatArray:

@@ -129,8 +129,10 @@ def recording(name: str, seed: int) -> EventBatch:
 
 
 def quality(calibrations: int, recordings: int) -> Table:
-    start_ts = preset("demo").start_ts
-    onset_ts = start_ts + (preset("demo").shift.onset_s if preset("demo").shift else 0.0)
+    scenario = preset("demo")
+    if scenario.shift is None:
+        raise ValueError("the demo scenario has no shift")
+    onset_ts = scenario.start_ts + scenario.shift.onset_s
     ours, single, alibi, scipy = Tally(), Tally(), Tally(), Tally()
     watched = [recording("demo", seed) for seed in range(1, recordings + 1)]
     for seed in track(range(1, calibrations + 1), "shift-quality", console=Console(stderr=True)):

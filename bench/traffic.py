@@ -10,7 +10,7 @@ _START_TS = 1_763_715_600.0
 
 
 def tabular_events(n: int, d: int, clients: int, seed: int, duration_s: float = 600.0) -> list[Event]:
-    """``n`` events of ``d`` float32 features with three class scores, spread evenly over time and at random over clients."""
+    """``n`` events of ``d`` features with three class scores, spread evenly over time, at random over clients."""
     shape_rng, rng = np.random.default_rng(0), np.random.default_rng(seed)
     mixing = shape_rng.normal(size=(min(d, 20), d))
     weights = shape_rng.normal(size=(d, 3)) / np.sqrt(d)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import stat
 import sys
@@ -37,11 +38,16 @@ class AlibiUnavailableError(ImportError):
 
 
 def require(module: str) -> ModuleType:
-    """A module of alibi-detect; imported here and not before, because that takes seconds."""
+    """A module of alibi-detect; imported here and not before, because that takes seconds.
+
+    Its log is quietened: it repeats advice on thresholds and options, which are not used here, for every window.
+    """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError as error:
         raise AlibiUnavailableError(_advice()) from error
+    logging.getLogger("alibi_detect").setLevel(logging.ERROR)
+    return found
 
 
 def _advice() -> str:

@@ -90,7 +90,7 @@ class Panel:
             raise ValueError(f"{self.model}: rows have shape {batch.shape}, the baseline was made for {self._shape}")
         marks = np.full(len(batch), CLEAN, dtype=np.int8)
         diverted: set[str] = set()
-        for begin, end, returning in self._stretches(batch):
+        for begin, end, returning in self._stretches(batch, diverted):
             self.forget(returning)
             whole = begin == 0 and end == len(batch)
             part = batch if whole else batch.take(np.arange(begin, end))
@@ -151,8 +151,11 @@ class Panel:
         self.forget(gone)
         return gone
 
-    def _stretches(self, batch: EventBatch) -> Iterator[tuple[int, int, list[str]]]:
-        """Cuts before rows of clients that were away longer than ``ttl_s``: begin, end, clients to forget before."""
+    def _stretches(self, batch: EventBatch, diverted: set[str]) -> Iterator[tuple[int, int, list[str]]]:
+        """Cuts before rows of clients that were away longer than ``ttl_s``: begin, end, clients to forget before.
+
+        Lazy: ``diverted`` grows while stretches are looked at.
+        """
         newest: dict[str, float] = {}
         begin = 0
         returning: list[str] = []
@@ -166,7 +169,7 @@ class Panel:
             if (away and here) or row - begin == _MOST_ROWS:
                 yield begin, row, returning
                 begin, returning = row, []
-            if away:
+            if away and client not in diverted:
                 returning.append(client)
             newest[client] = max(last, ts)
         if begin < len(batch):

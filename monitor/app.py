@@ -8,8 +8,9 @@ between crashes the worker (``CrashingSupervisor``) for an outside supervisor to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -28,6 +29,8 @@ log = structlog.get_logger("vedette.app")
 
 #: Room for headers and framing beside the largest event.
 _ENVELOPE_BYTES = 64 * 1024
+#: Names of the errors that say so; which library's class it is depends on the driver.
+_TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
 
 
 def build(settings: Settings, service: Service) -> faust.App:
@@ -50,6 +53,7 @@ def build(settings: Settings, service: Service) -> faust.App:
         topic_allow_declare=False,
         agent_supervisor=mode.CrashingSupervisor,
         web_host=settings.web.host,
+        web_bind=settings.web.host,  # web_host is only the name it goes by; without this it listens everywhere
         web_port=settings.web.port,
     )
     intake = _Intake(app, settings, service)
@@ -162,15 +166,22 @@ class _Intake:
             value, headers = encode_dead_letter(
                 letter.raw, letter.rejection, record.topic, record.partition, record.offset, record.key
             )
-            sent.append((letter, await self._dead.send(key=record.key, value=value, headers=headers)))
+            with self._spooling(letter):
+                sent.append((letter, await self._dead.send(key=record.key, value=value, headers=headers)))
         for letter, waiting in sent:
-            try:
+            with self._spooling(letter):
                 await waiting
-            except Exception as error:
-                if type(error).__name__ not in ("MessageSizeTooLargeError", "RecordListTooLargeError"):
-                    raise
-                self._service.spool(letter)
-                log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))
+
+    @contextlib.contextmanager
+    def _spooling(self, letter: DeadLetter) -> Iterator[None]:
+        """What the producer (at once, wrapped by Faust) or the broker (later) finds too large goes to the spool."""
+        try:
+            yield
+        except Exception as error:
+            if not {type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE:
+                raise
+            self._service.spool(letter)
+            log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))
 
 
 def _record(event: EventT[bytes]) -> Record:

@@ -20,8 +20,7 @@ class Dedupe:
         self._horizon_s = horizon_s
         self._seen: dict[int, float] = {}
         self._chunks: dict[str, tuple[list[int], float]] = {}
-        self._fresh: list[int] = []
-        self._fresh_ts = -np.inf
+        self._fresh: list[tuple[int, float]] = []
         self._next_chunk = 0
 
     def first(self, model: str, event_id: str, ts: float, watermark: float) -> bool:
@@ -32,9 +31,9 @@ class Dedupe:
         seen_ts = self._seen.get(key)
         if seen_ts is not None and seen_ts >= watermark - self._horizon_s:
             return False
-        self._seen[key] = ts
-        self._fresh.append(key)
-        self._fresh_ts = max(self._fresh_ts, ts)
+        # An event that comes late can be delivered again just as late.
+        self._seen[key] = max(ts, watermark)
+        self._fresh.append((key, self._seen[key]))
         return True
 
     def delta(self, watermark: float) -> dict[str, bytes | None]:
@@ -50,12 +49,12 @@ class Dedupe:
         if self._fresh:
             name = f"{self._next_chunk:012d}"
             self._next_chunk += 1
-            self._chunks[name] = (self._fresh, self._fresh_ts)
-            times = np.array([self._seen[k] for k in self._fresh], dtype="<f8")
+            keys, times = [key for key, _ in self._fresh], [ts for _, ts in self._fresh]
+            self._chunks[name] = (keys, max(times))
             changes[name] = msgspec.msgpack.encode(
-                (np.array(self._fresh, dtype="<u8").tobytes(), times.tobytes()),
+                (np.array(keys, dtype="<u8").tobytes(), np.array(times, dtype="<f8").tobytes())
             )
-            self._fresh, self._fresh_ts = [], -np.inf
+            self._fresh = []
         return changes
 
     def restore(self, state: Mapping[str, bytes]) -> None:

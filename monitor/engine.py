@@ -50,16 +50,19 @@ class Engine:
         self._idle.discard(partition)
 
     def step(
-        self, partition: int, events: Sequence[Event], rejected: int = 0, tick_ts: float | None = None
+        self, partition: int, events: Sequence[Event], rejected: int = 0, ticks: Sequence[tuple[int, float]] = ()
     ) -> StepResult:
-        """One partition's next records, in order. Raises KeyError for a partition that was not assigned."""
+        """One partition's next records, in order. Raises KeyError for a partition that was not assigned.
+
+        Args:
+            rejected: how many records were no events.
+            ticks: (events before it, event time) of each tick.
+        """
         pipeline = self._partitions[partition]
         self._idle.discard(partition)
-        result = pipeline.process(events)
+        result = pipeline.process(events, ticks)
         if rejected:
             pipeline.reject(rejected)
-        if tick_ts is not None:
-            pipeline.advance(tick_ts)
         return result
 
     def idle(self, partition: int) -> None:

@@ -34,14 +34,17 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Taken:
-    """What a run of one partition's records holds; ``next_offset`` covers all of them."""
+    """What a run of one partition's records holds; ``next_offset`` covers all of them.
+
+    ``ticks`` are (events of the run before it, event time), in order.
+    """
 
     topic: str
     partition: int
     next_offset: int
     events: list[Event] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
-    tick_ts: float | None = None
+    ticks: list[tuple[int, float]] = field(default_factory=list)
 
 
 def take(records: Iterable[Record], done: dict[tuple[str, int], int], limits: Limits, now: float | None) -> list[Taken]:
@@ -69,7 +72,7 @@ def _decode(record: Record, run: Taken, limits: Limits, now: float | None) -> No
         run.dead.append(DeadLetter(record, record.value or b"", rejection))
         return
     if tick_ts is not None:
-        run.tick_ts = max(tick_ts, run.tick_ts or tick_ts)
+        run.ticks.append((len(run.events), tick_ts))
         return
     decoded = decode_record(record.value, limits, now)
     run.events += decoded.events

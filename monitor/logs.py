@@ -12,6 +12,7 @@ import structlog
 from monitor.settings import Logging
 
 _MAX_TEXT = 2000
+_MAX_TRACEBACK = 20_000
 
 
 def setup(settings: Logging) -> None:
@@ -53,7 +54,16 @@ def setup(settings: Logging) -> None:
 def _harmless(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Client ids and model names are hostile: no line breaks, no terminal escapes, no endless strings."""
     for key, value in event.items():
-        if isinstance(value, str) and key != "exception":
-            clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
-            event[key] = clean if len(clean) <= _MAX_TEXT else clean[:_MAX_TEXT] + "…"
+        if isinstance(value, str):
+            # A traceback has lines, and its end says most; what it quotes is as hostile as anything.
+            traceback = key == "exception"
+            clean = "".join(c if c.isprintable() or (traceback and c == "\n") else _escaped(c) for c in value)
+            if traceback:
+                event[key] = clean if len(clean) <= _MAX_TRACEBACK else "…" + clean[-_MAX_TRACEBACK:]
+            else:
+                event[key] = clean if len(clean) <= _MAX_TEXT else clean[:_MAX_TEXT] + "…"
     return event
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()

@@ -6,7 +6,8 @@ sequential per client, and window sums do not depend on order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -58,23 +59,27 @@ class PartitionPipeline:
         """Events by verdict since the partition's first record; survives restarts."""
         return self._meta.verdicts
 
-    def advance(self, ts: float) -> None:
-        """A tick: no event older than ``ts`` is to come."""
-        self._meta.watermark = max(self._meta.watermark, ts)
+    def process(self, events: Sequence[Event], ticks: Sequence[tuple[int, float]] = ()) -> StepResult:
+        """One verdict per event, in any batch size.
 
-    def process(self, events: Sequence[Event]) -> StepResult:
-        """One verdict per event, in any batch size."""
+        ``ticks``, in order: (events before it, event time) of records saying that nothing older is to come.
+        """
         result = StepResult()
         fresh: list[Event] = []
         passed: list[float] = []
-        for event in events:
+        promised = deque(ticks)
+        for i, event in enumerate(events):
+            while promised and promised[0][0] <= i:
+                self._advance(promised.popleft()[1])
             if self._dedupe.first(event.model, event.id, event.ts, self._meta.watermark):
                 fresh.append(self._core.aligned(event))
             else:
                 result.verdicts[Verdict.DUPLICATE] += 1
-            self._meta.watermark = max(self._meta.watermark, event.ts)
+            self._advance(event.ts)
             if len(fresh) > len(passed):
                 passed.append(self._meta.watermark)
+        for _, ts in promised:
+            self._advance(ts)
         watermarks = np.array(passed)
         for batch in to_batches(fresh):
             verdicts = self._judge(batch, result)
@@ -120,10 +125,15 @@ class PartitionPipeline:
             for client in panel.sweep(self._meta.watermark):
                 self._changed[f"panel/{_pair(model, client)}"] = None
                 self._touched.get(model, set()).discard(client)
-        for key in [k for k, until in self._diverted_until.items() if until < self._meta.watermark]:
+        # Like the panel's clients, ended diversions stay for events that come late: a sweep must not change verdicts.
+        ended_ts = self._meta.watermark - self._core.settings.clients.ttl_s
+        for key in [k for k, until in self._diverted_until.items() if until < ended_ts]:
             del self._diverted_until[key]
             self._changed[f"divert/{key}"] = None
         self._cases.prune(self._meta.watermark)
+
+    def _advance(self, ts: float) -> None:
+        self._meta.watermark = max(self._meta.watermark, ts)
 
     def _judge(self, batch: EventBatch, result: StepResult) -> Marks | None:
         """A mark for each row of one model; None if the model has no baseline for such rows."""
@@ -131,15 +141,32 @@ class PartitionPipeline:
         if panel is None:
             return None
         marks = np.full(len(batch), DIVERTED, dtype=np.int8)
-        todo = self._free(batch, np.arange(len(batch)))
-        while len(todo):
-            rows = batch.take(todo)
-            marks[todo] = panel.step(rows, partial(self._found, rows, result))
-            self._touched.setdefault(batch.model, set()).update(rows.clients)
-            # A diversion ends in event time, which may be inside this very batch: rows that the panel left out
-            # because their client was diverted come round again if they are past its end.
-            todo = self._free(batch, todo[marks[todo] == DIVERTED])
+        for stretch in self._stretches(batch):
+            todo = self._free(batch, stretch)
+            if len(todo):
+                rows = batch.take(todo)
+                marks[todo] = panel.step(rows, partial(self._found, rows, result))
+                self._touched.setdefault(batch.model, set()).update(rows.clients)
         return marks
+
+    def _stretches(self, batch: EventBatch) -> Iterator[IntArray]:
+        """Row indices, in order, cut so that no diversion decided in a stretch ends within it.
+
+        Who is diverted is looked up between stretches: a client whose diversion has ended is then looked at in its
+        place in the order of rows, not after others whose rows came later.
+        """
+        ts = batch.ts.tolist()
+        shortest_s = self._core.policy.shortest_quarantine_s
+        begin = 0
+        if max(ts) - min(ts) >= shortest_s:
+            oldest: dict[str, float] = {}
+            for row, client in enumerate(batch.clients):
+                if ts[row] - oldest.get(client, ts[row]) >= shortest_s:
+                    yield np.arange(begin, row)
+                    begin = row
+                    oldest.clear()
+                oldest[client] = min(ts[row], oldest.get(client, ts[row]))
+        yield np.arange(begin, len(batch))
 
     def _free(self, batch: EventBatch, rows: IntArray) -> IntArray:
         """Those of the rows whose client is not diverted at their time."""
@@ -159,14 +186,15 @@ class PartitionPipeline:
 
     def _found(self, rows: EventBatch, result: StepResult, finding: Finding) -> bool:
         """Finding → incident → decisions; True if the client is diverted from its next row on."""
-        incident, decisions = self._cases.found(finding, rows.ips[rows.ids.index(finding.evidence["at"])])
+        incident, decisions = self._cases.found(finding, _address(rows, finding))
         result.add(finding, incident, decisions)
         diverts = False
         for decision in decisions:
             if decision.type is not ActionType.QUARANTINE or decision.simulated or decision.ttl_s is None:
                 continue
             key = _pair(finding.model, finding.subject.key)
-            self._diverted_until[key] = finding.ts + decision.ttl_s
+            until = finding.ts + decision.ttl_s
+            self._diverted_until[key] = max(until, self._diverted_until.get(key, until))
             self._changed[f"divert/{key}"] = msgspec.msgpack.encode(self._diverted_until[key])
             diverts = True
         return diverts
@@ -201,6 +229,13 @@ class PartitionPipeline:
             if panel is not None:
                 panel.restore(clients)
                 self._panels[model] = panel
+
+
+def _address(rows: EventBatch, finding: Finding) -> str:
+    """Where the request that crossed came from; its id alone would not do, ids may come again after a while."""
+    crossed = (finding.evidence["at"], finding.subject.key, finding.ts)
+    keys = zip(rows.ids, rows.clients, rows.ts.tolist(), strict=True)
+    return rows.ips[next(row for row, key in enumerate(keys) if key == crossed)]
 
 
 def _pair(model: str, client: str) -> str:

@@ -17,6 +17,14 @@ class Policy:
         self._settings = settings
         self._allowlist = Allowlist(settings.allowlist.clients, settings.allowlist.networks)
         self._simulated = settings.mode == "dry-run"
+        lasts = [
+            action.ttl_s
+            for rule in settings.policy
+            for action in rule.actions
+            if action.type is ActionType.QUARANTINE and action.ttl_s is not None
+        ]
+        #: No quarantine ends sooner, seconds of event time; infinity if none can begin.
+        self.shortest_quarantine_s = float("inf") if self._simulated else min(lasts, default=float("inf"))
 
     def decide(self, incident: Incident) -> list[Decision]:
         """What to do about the incident as it is now; ids repeat for the same incident and escalation.

@@ -84,11 +84,15 @@ class Runtime:
         return take(owned, self._done, self._limits, self._clock())
 
     def commit(self, runs: Sequence[Taken]) -> list[StepResult]:
-        """Judge, decide, and write it all down; when this returns, the runs' offsets may be acknowledged."""
+        """Judge, decide, and write it all down; when this returns, the runs' offsets may be acknowledged.
+
+        Runs of a partition that was taken from us since ``take`` are left to its new owner.
+        """
         started = time.perf_counter()
+        runs = [run for run in runs if run.partition in self.engine.partitions]
         results = []
         for run in runs:
-            result = self.engine.step(run.partition, run.events, len(run.dead), run.tick_ts)
+            result = self.engine.step(run.partition, run.events, len(run.dead), run.ticks)
             self._count(run, result)
             results.append(result)
         results.append(self.engine.close_windows())

@@ -72,17 +72,20 @@ class Service:
         self._publishing.set()
         while not self._stopping:
             self._acting.clear()
-            try:
-                await self._respond_once()
-            except Exception:
-                # Detection goes on and decisions stay in the ledger, to be tried again; the metric says so.
-                self._metrics.response_failures.inc()
-                log.exception("response failed; will try again")
+            await self._try_to_respond()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._acting.wait()
             except TimeoutError:
                 pass
+
+    async def _try_to_respond(self) -> None:
+        try:
+            await self._respond_once()
+        except Exception:
+            # Detection goes on and decisions stay in the ledger, to be tried again; the metric says so.
+            self._metrics.response_failures.inc()
+            log.exception("response failed; will try again")
 
     async def _respond_once(self) -> None:
         changed, released = await asyncio.to_thread(self._response.step)
@@ -118,7 +121,7 @@ class Service:
         self._stopping = True
         self._acting.set()
         self._publishing.set()
-        await self._respond_once()
+        await self._try_to_respond()
         await self._response.deliverer.stop()
 
     def spool(self, letter: DeadLetter) -> None:

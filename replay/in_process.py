@@ -79,6 +79,6 @@ def replay_in_process(
     flush()
     windows = core.settings.windows
     for partition in range(partitions):
-        engine.step(partition, [], tick_ts=newest + windows.size_s + windows.grace_s)
+        engine.step(partition, [], ticks=[(0, newest + windows.size_s + windows.grace_s)])
     outcome.add(engine.close_windows())
     return outcome

@@ -11,6 +11,7 @@ from typing import IO, Final, NamedTuple
 
 from monitor.codec import Limits, decode_record, encode_json
 from monitor.codec.compact import HEADER, body_length, encode_request, record_of
+from monitor.errors import UserError
 from monitor.event import Event, Rejection
 from replay.compression import DAMAGED, compressing, open_decompressed
 
@@ -23,7 +24,7 @@ _RECORD_REQUESTS: Final = 1000
 _DEFAULT_LIMITS: Final = Limits()
 
 
-class RecordingError(ValueError):
+class RecordingError(UserError, ValueError):
     """A recording that cannot be read on, or not written: names the file, how far it got, and what to do."""
 
 

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 from brokers import Apache, BrokerHandle, apache, apache_problem, embedded
 
+from detectors.calibration import calibrate
+from monitor.event import Event
+from replay.clean_traffic import clean_batches
+from replay.demo.workspace import shipped
+from replay.recording import read_recording
+
 CHOSEN = "VEDETTE_TEST_BROKERS"
 PROBLEM = "VEDETTE_TEST_APACHE_PROBLEM"
 CHOICES = ("auto", "embedded", "apache", "both")
@@ -67,3 +73,17 @@ def own_apache(tmp_path: Path) -> Iterator[Apache]:
     """An Apache Kafka for one test alone, which may restart it. Mark the test ``kafka``."""
     with apache(tmp_path / "kafka") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A baseline file from the shipped clean traffic, made once a session."""
+    path = tmp_path_factory.mktemp("baseline") / "baseline.vdb"
+    calibrate(clean_batches([shipped("clean.jsonl.zst")]).batches)[0].save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def events() -> list[Event]:
+    """The shipped demo recording."""
+    return [e for e in read_recording(shipped("demo.jsonl.zst")) if isinstance(e, Event)]

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from monitor.cli.options import ConfigOption, open_store
@@ -46,7 +47,7 @@ def list_incidents(
     """All incidents, newest last."""
     settings = load(config)
     store, ledger = _open(settings)
-    table = Table("Incident", "Status", "Severity", "What", "First seen (UTC)", "Findings", "Actions")
+    table = _table("Incident", "Status", "Severity", "First seen (UTC)", "What")
     for incident, mark in store.incidents():
         actions = ledger.find(incident_id=incident.id)
         status = status_of(incident, actions, mark, store.newest_event_ts(), settings.response.resolve_after_s)
@@ -57,10 +58,8 @@ def list_incidents(
             incident.id,
             status.value,
             incident.severity.value,
-            Text(visible(title(incident), 120)),
             when(incident.first_seen),
-            str(incident.findings),
-            str(sum(a.decision.type is not ActionType.NOTIFY for a in actions)),
+            Text(visible(title(incident), 120)),
         )
     if not as_json:
         Console().print(table if table.row_count else "no incidents")
@@ -118,19 +117,17 @@ def list_actions(
     settings = load(config)
     _, ledger = _open(settings)
     records = ledger.active(time.time()) if active else ledger.find(limit=10_000)[::-1]
-    table = Table("Action", "Type", "Target", "Status", "Why", "Expires (UTC)", "Incident")
+    table = _table("Action, incident", "Type", "Target", "Status, why", "Expires (UTC)")
     for r in records:
         if as_json:
             typer.echo(msgspec.json.encode(r))
             continue
         table.add_row(
-            r.decision.id,
+            Text(f"{r.decision.id}\n{r.decision.incident_id}"),
             r.decision.type.value,
             Text(visible(f"{r.decision.scope} {r.decision.value}", 60)),
-            r.status.value,
-            Text(visible(r.why.value if r.why else "", 60)),
+            Text(r.status.value + (f"\n{r.why.value}" if r.why else "")),
             when(r.expires_at) if r.expires_at else "",
-            r.decision.incident_id,
         )
     if not as_json:
         Console().print(table if table.row_count else "no actions")
@@ -150,6 +147,13 @@ def undo(
     _say(record, outcome)
     if not outcome.ok:
         raise typer.Exit(1)
+
+
+def _table(ids: str, *others: str) -> Table:
+    """A table for 80 columns whose first column is never cut: other commands take what it shows."""
+    table = Table(Column(ids, no_wrap=True), *(Column(name, overflow="fold") for name in others), box=SIMPLE_HEAD)
+    table.show_edge = table.pad_edge = False
+    return table
 
 
 def _undo(settings: Settings, store: Store, ledger: Ledger, action_id: str) -> Outcome:

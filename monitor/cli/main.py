@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points, version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.markup import escape
 from monitor.cli import incidents
 from monitor.cli import run as run_command
 from monitor.errors import UserError
+from responders.text import visible
 
 COMMANDS_GROUP = "vedette.commands"
 
@@ -50,7 +51,17 @@ def run() -> None:
     for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda e: e.name):
         entry.load()(app)
     try:
-        app()
+        app(prog_name="vedette")
     except UserError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(
+        f"[bold red]error:[/] {escape(visible(message, 10_000, lines=True))}", highlight=False, soft_wrap=True
+    )
+    sys.exit(2)

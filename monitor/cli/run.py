@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 import yaml
-from detectors.baseline import Baseline
 from rich.console import Console
 from rich.markup import escape
 
@@ -16,6 +15,7 @@ from monitor.cli.options import ConfigOption
 from monitor.config import load
 from monitor.core import load_core
 from monitor.kafka_admin import ensure_topics
+from responders.text import visible
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +55,6 @@ def check_config(
 
         console.print(yaml.safe_dump(msgspec.to_builtins(settings), sort_keys=False), markup=False, highlight=False)
     if settings.detection.baseline:
-        baseline = Baseline.load(Path(settings.detection.baseline))
-        console.print(f"baseline: {len(baseline.models)} models ({escape(', '.join(baseline.models))})")
+        models = load_core(settings).baseline.models
+        console.print(f"baseline: {len(models)} models ({escape(visible(', '.join(models), 300))})")
     console.print(f"[green]{escape(str(config))} is valid[/]; mode: [bold]{settings.response.mode}[/]")

@@ -17,6 +17,7 @@ from monitor.cli.options import ConfigOption
 from monitor.config import load
 from monitor.errors import UserError
 from replay.clean_traffic import clean_batches
+from responders.text import visible
 
 
 def calibrate(
@@ -48,5 +49,5 @@ def calibrate(
             raise UserError(str(error)) from error
     baseline.save(output)
     for line in report.lines():
-        console.print(Text(line))
-    console.print(f"written: {output}")
+        console.print(Text("  " * line.startswith(" ") + visible(line, 1000)))
+    typer.echo(f"written: {output}")

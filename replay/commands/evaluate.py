@@ -36,4 +36,4 @@ def evaluate(
     else:
         Console().print(render_table(evaluation))
         if html is not None:
-            Console().print(f"report: {html}")
+            typer.echo(f"report: {html}")

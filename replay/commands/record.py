@@ -40,6 +40,6 @@ def record(
             stop,
             lambda so_far: status.update(f"recording: {so_far.events} events, {so_far.rejected} rejected"),
         )
-    console.print(f"{done.events} events: {done.path}")
+    typer.echo(f"{done.events} events: {done.path}")
     if done.rejected:
-        console.print(f"[yellow]{done.rejected} records are no events: {done.rejected_path}[/]")
+        typer.echo(f"{done.rejected} records are no events: {done.rejected_path}")

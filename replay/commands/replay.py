@@ -54,7 +54,8 @@ def replay(
         settings = msgspec.structs.replace(settings, detection=detection)
     outcome = _judge(recording, settings)
     if alerts is not None:
-        alerts.unlink(missing_ok=True)
+        alerts.parent.mkdir(parents=True, exist_ok=True)
+        alerts.write_bytes(b"")  # no findings: an empty file, not none
         AlertsFile(alerts).append(sorted(outcome.findings, key=lambda f: (f.ts, f.id)))
     _print(outcome)
 
@@ -86,7 +87,7 @@ def _send(recording: Path, kafka: msgspec.Struct, settings: Settings, speed: flo
             speed=speed,
             progress=lambda so_far: progress.update(task, completed=so_far.total),
         )
-    Console().print(f"{played.total} records sent to {settings.topics.events.name}")
+    typer.echo(f"{played.total} records sent to {settings.topics.events.name}")
 
 
 def _speed(text: str) -> float | None:

@@ -27,4 +27,4 @@ def simulate(
         task = progress.add_task(f"simulating {scenario}")
         simulated = run_simulation(chosen, seed, lambda done, total: progress.update(task, completed=done, total=total))
     labels = save(simulated, output)
-    Console().print(f"{len(simulated.events)} events: {output}\nlabels: {labels}")
+    typer.echo(f"{len(simulated.events)} events: {output}\nlabels: {labels}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,12 @@ from responders.record import ActionRecord
 from responders.text import visible
 
 _HELD = (Status.APPLIED, Status.EXPIRED, Status.REVERTED)
+_DEEDS = {
+    ActionType.QUARANTINE: "held",
+    ActionType.BLOCK_IP: "blocked",
+    ActionType.THROTTLE: "throttled",
+    ActionType.ROLLBACK: "rolled back",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +52,55 @@ def judge(evaluation: Evaluation, labels: Labels, actions: list[ActionRecord]) -
 
 
 def attackers_table(evaluation: Evaluation, actions: list[ActionRecord], incidents: dict[str, str]) -> Table:
-    """One row an attacker and a row a shift. ``incidents`` maps incident ids to subject keys."""
+    """One row an attacker and a row a shift, 80 columns wide at most. ``incidents``: incident id → subject key."""
     done: dict[str, list[str]] = {}
     for r in reversed(actions):
         if r.decision.type is not ActionType.NOTIFY:
-            words = f"{r.decision.type.value}: {r.status.value}"
-            done.setdefault(incidents.get(r.decision.incident_id, ""), []).append(words)
-    table = Table(
-        "Attacker",
-        "Attack",
-        "Found by",
-        "Queries until found",
-        "Time",
-        "Actions",
-        title="Attackers",
-        title_justify="left",
-    )
+            done.setdefault(incidents.get(r.decision.incident_id, ""), []).append(_deed(r))
+    table = _table("Attackers and shifts", "Who", "What", "Found by", "Found after", "Then")
     for a in evaluation.attackers:
-        found = Text(a.detector or "", style="green") if a.found else Text("not found", style="bold red")
-        queries = f"{number(a.queries_until_found)} of {number(a.queries)}" if a.found else number(a.queries)
-        table.add_row(
-            Text(visible(a.client, 40)),
-            f"{a.attack} ({a.name})",
-            found,
-            queries,
-            span_words(a.seconds_until_found),
-            ", ".join(dict.fromkeys(done.get(f"client:{a.client}", []))),
-        )
+        after = f"{number(a.queries_until_found)} queries, {span_words(a.seconds_until_found)}" if a.found else ""
+        deeds = done.get(f"client:{a.client}", [])
+        table.add_row(Text(visible(a.client, 40)), a.name, _found(a.found, a.detector), after, _listed(deeds))
     for s in evaluation.shifts:
-        if s.onset_ts is None:
-            continue
-        found = Text(s.detector or "", style="green") if s.detected else Text("not found", style="bold red")
-        actions_taken = ", ".join(dict.fromkeys(done.get(f"model:{s.model}", [])))
-        table.add_row(Text(f"model {visible(s.model, 40)}"), "shift", found, "", span_words(s.delay_s), actions_taken)
+        if s.onset_ts is not None:
+            deeds = done.get(f"model:{s.model}", [])
+            after = span_words(s.delay_s) if s.detected else ""
+            table.add_row(Text(visible(s.model, 40)), "shift", _found(s.detected, s.detector), after, _listed(deeds))
     return table
 
 
-def honest_table(evaluation: Evaluation) -> Table:
-    """Each honest client that was flagged; a single row saying none, if none was."""
-    table = Table("Honest client", "Flagged by", "As", title="Honest clients flagged", title_justify="left")
-    for alarm in evaluation.false_alarms:
-        table.add_row(Text(visible(alarm.client, 40)), alarm.detector, alarm.attack, style="red")
+def honest_table(evaluation: Evaluation) -> Table | Text:
+    """Each honest client that was flagged; a single line saying none, if none was."""
     if not evaluation.false_alarms:
-        table.add_row(Text(f"none of {evaluation.honest_flagged.trials}", style="green"), "", "")
+        return Text(f"Honest clients flagged: none of {evaluation.honest_flagged.trials}", style="bold green")
+    table = _table("Honest clients flagged", "Who", "As", "Flagged by")
+    for alarm in evaluation.false_alarms:
+        table.add_row(Text(visible(alarm.client, 40)), alarm.attack, alarm.detector, style="red")
     return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    return Table(
+        *columns,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
+def _found(found: bool, detector: str | None) -> Text:
+    return Text(detector or "", style="green") if found else Text("not found", style="bold red")
+
+
+def _deed(action: ActionRecord) -> str:
+    """``blocked`` if that holds or has held, else the action and its status: ``block_ip refused``."""
+    kind, status = action.decision.type, action.status
+    return _DEEDS.get(kind, kind.value) if status in _HELD else f"{kind.value} {status.value}"
+
+
+def _listed(deeds: list[str]) -> Text:
+    return Text(", ".join(dict.fromkeys(deeds)))

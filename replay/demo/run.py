@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from detectors.calibration import calibrate
 from monitor.codec.limits import Limits
@@ -20,6 +21,7 @@ from monitor.settings import Settings
 from monitor.views import when
 from replay.clean_traffic import clean_batches
 from replay.demo.closing import attackers_table, honest_table, judge
+from replay.demo.effects import effects_table, shown
 from replay.demo.hostile import with_bad_records
 from replay.demo.stand_in_thread import StandInThread
 from replay.demo.watch import Watch
@@ -42,7 +44,7 @@ _SETTLE_S = 20.0
 
 
 def run_demo(folder: Path, speed: float | None, console: Console) -> bool:
-    """The whole demo in ``folder`` (emptied first); True if all attackers were found and no honest client acted against.
+    """The whole demo in ``folder`` (emptied first); True if all attackers were found, no honest client acted against.
 
     Raises UserError for what the user can mend: a folder that is not the demo's, a missing extra.
     """
@@ -56,10 +58,12 @@ def run_demo(folder: Path, speed: float | None, console: Console) -> bool:
         settings = space.write_config(broker.bootstrap, stand_ins.slack.base_url, stand_ins.smtp.port, web_port)
         topics = settings.topics
         ensure_topics(settings.kafka, [topics.events, topics.dead_letters, topics.findings])
-        console.print(f"broker   {broker.bootstrap} (embedded, Kafka protocol), topic {topics.events.name}")
+        _say(console, "broker", f"{broker.bootstrap} (embedded, Kafka protocol), topic {topics.events.name}")
         with WorkerProcess(space.config, web_port, space.worker_log) as worker:
             worker.until_ready()
-            console.print(f"worker   vedette run -c {space.config} (mode enforce), web port {web_port}\n")
+            _say(console, "worker", f"vedette run -c {shown(space.config)} (mode enforce)")
+            _say(console, "status", f"http://127.0.0.1:{web_port}/readyz and /metrics, while it runs")
+            _say(console, "traffic", f"{_pace(speed)}; times below are the recording's\n")
             watch = Watch(console, settings)
             played = _play(settings, recording, speed, watch, arrivals, console)
             verdicts = worker.until_judged(played.total)
@@ -75,21 +79,22 @@ def run_demo(folder: Path, speed: float | None, console: Console) -> bool:
     console.print(attackers_table(evaluation, actions, incidents))
     console.print(honest_table(evaluation))
     total = sum(verdicts.values())
-    counted = ", ".join(f"{n} {name}" for name, n in sorted(verdicts.items()))
-    console.print(f"\nrecords  {played.total} sent = {total} accounted for ({counted})")
-    _show_effects(space, settings, watch, console)
+    counted = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in sorted(verdicts.items()))
+    console.print()
+    records = f"{played.total} sent, {total} accounted for: {counted}"
+    console.print(effects_table(space, settings.response, records, len(watch.posts), len(watch.mails)))
     outcome = judge(evaluation, labels, actions)
+    console.print()
     if total != played.total:
         console.print("[bold red]failed[/]: records and verdicts do not add up")
         return False
     if outcome.good:
-        console.print("\n[bold green]success[/]: every attacker found, no honest client acted against")
-    else:
-        console.print(
-            f"\n[bold red]failed[/]: missed {list(outcome.missed + outcome.unseen_shifts)}, "
-            f"acted against {list(outcome.blocked)}"
-        )
-    return outcome.good
+        console.print("[bold green]success[/]: every attacker found, no honest client acted against")
+        return True
+    missed = ", ".join(outcome.missed + outcome.unseen_shifts) or "nobody"
+    blocked = ", ".join(outcome.blocked) or "nobody"
+    console.print(f"[bold red]failed[/]: missed {escape(missed)}; acted against {escape(blocked)}")
+    return False
 
 
 def _fresh(folder: Path) -> Workspace:
@@ -107,12 +112,24 @@ def _fresh(folder: Path) -> Workspace:
 
 
 def _calibrate(space: Workspace, console: Console) -> None:
-    clean = shipped("clean.jsonl.zst")
-    with console.status("calibrating on the shipped clean traffic"):
-        traffic = clean_batches([clean])
+    """The baseline, from the shipped clean traffic; takes some twenty seconds, so that it shows that it lives."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task("calibrating on the shipped clean traffic (some 20 s)", total=None)
+        traffic = clean_batches([shipped("clean.jsonl.zst")])
         baseline, _ = calibrate(traffic.batches)
         baseline.save(space.baseline)
-    console.print(f"baseline {space.baseline} from {traffic.events} clean events of {traffic.clients} clients")
+    _say(
+        console, "baseline", f"{shown(space.baseline)}, from {traffic.events} clean events of {traffic.clients} clients"
+    )
+
+
+def _say(console: Console, label: str, text: str) -> None:
+    console.print(f"[bold]{label:9}[/]{escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _pace(speed: float | None) -> str:
+    return "ten recorded minutes, " + ("as fast as Kafka takes it" if speed is None else f"{speed:g} times as fast")
 
 
 def _play(
@@ -143,7 +160,7 @@ def _play(
             state["error"] = error
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("traffic", total=len(records))
         sender = threading.Thread(target=send, name="player", daemon=True)
         sender.start()
@@ -169,22 +186,3 @@ def _settle(watch: Watch, arrivals: queue.SimpleQueue[Post | Mail]) -> None:
         if watch.quiet(time.time()):
             return
         time.sleep(_LOOK_S)
-
-
-def _show_effects(space: Workspace, settings: Settings, watch: Watch, console: Console) -> None:
-    response = settings.response
-    blocklist = space.data / response.blocklist_file
-    blocked = (
-        [line.split()[0] for line in blocklist.read_text().splitlines() if line and line[0] != "#"]
-        if blocklist.exists()
-        else []
-    )
-    stored = sum(1 for f in (space.data / response.quarantine_dir).glob("*/requests.jsonl") for _ in f.open("rb"))
-    console.print(f"blocked  {', '.join(blocked) or 'nobody'} ({blocklist})")
-    console.print(f"held     {stored} requests in quarantine ({space.data / response.quarantine_dir})")
-    for model in sorted(p.name for p in space.registry.iterdir()):
-        console.print(f"serving  {model} version {(space.registry / model / 'current').resolve().name}")
-    console.print(f"told     {len(watch.posts)} Slack posts and updates, {len(watch.mails)} e-mails")
-    console.print(f"report   {space.report}")
-    for path in sorted((space.data / "incidents").glob("*.md")):
-        console.print(f"incident {path}")

@@ -65,8 +65,10 @@ class Watch:
         line = Text("finding ", style=_STYLES[f.severity.value])
         line.append(f"{when(f.ts)[11:]}  {f.attack.value} {f.severity.value}: ")
         line.append(visible(f.subject.key, 40), style="bold")
-        line.append(f" on {visible(f.model, 30)} by {f.detector} (evidence {f.score:.3g} over {f.threshold:.3g})")
-        self._console.print(line)
+        if f.subject.scope != "model":
+            line.append(f" on {visible(f.model, 30)}")
+        self._say(line)
+        self._say(Text(f"{'':18}{f.detector}: evidence {f.score:.3g}, over the line at {f.threshold:.3g}", style="dim"))
 
     def _action(self, r: ActionRecord) -> None:
         if r.decision.type is ActionType.NOTIFY:
@@ -75,13 +77,17 @@ class Watch:
         line.append(f"{r.decision.type.value} {visible(r.decision.value, 40)}: {r.status.value}")
         if r.detail:
             line.append(f" ({visible(r.detail, 120)})", style="dim")
-        self._console.print(line)
+        self._say(line)
 
     def _message(self, arrival: Post | Mail) -> None:
         if isinstance(arrival, Mail):
             self.mails.append(arrival)
-            self._console.print(Text(f"e-mail  {visible(str(arrival.message['Subject']), 120)}", style="magenta"))
+            self._say(Text(f"e-mail  {visible(str(arrival.message['Subject']), 120)}", style="magenta"))
             return
         self.posts.append(arrival)
         how = "in thread" if arrival.thread_ts else "update" if arrival.edits else "message"
-        self._console.print(Text(f"slack   {how}: {visible(arrival.text, 120)}", style="magenta"))
+        self._say(Text(f"slack   {how}: {visible(arrival.text, 160)}", style="magenta"))
+
+    def _say(self, line: Text) -> None:
+        """One line, cut at the terminal's width rather than wrapped."""
+        self._console.print(line, no_wrap=True, overflow="ellipsis")

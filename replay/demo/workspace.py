@@ -17,17 +17,16 @@ from responders import file_registry
 
 DATA = resources.files("replay") / "data"
 MODELS = ("digits", "digits-edge")
-
-
+_TELL: dict[str, object] = {"type": "notify", "ttl_s": None}
 #: As the default, but a shift of medium severity already rolls back: in the demo a new version has just gone live.
 _POLICY = [
-    {"attack": "shift", "min_severity": "medium", "actions": [{"type": "rollback"}, {"type": "notify"}]},
+    {"attack": "shift", "min_severity": "medium", "actions": [{"type": "rollback", "ttl_s": None}, _TELL]},
     {
         "min_severity": "high",
-        "actions": [{"type": "quarantine", "ttl_s": 3600}, {"type": "block_ip", "ttl_s": 900}, {"type": "notify"}],
+        "actions": [{"type": "quarantine", "ttl_s": 3600}, {"type": "block_ip", "ttl_s": 900}, _TELL],
     },
-    {"min_severity": "medium", "actions": [{"type": "throttle", "ttl_s": 900}, {"type": "notify"}]},
-    {"actions": [{"type": "notify"}]},
+    {"min_severity": "medium", "actions": [{"type": "throttle", "ttl_s": 900}, _TELL]},
+    {"actions": [_TELL]},
 ]
 
 
@@ -109,5 +108,6 @@ class Workspace:
             "logging": {"format": "json"},
         }
         self.slack_token.write_text(TOKEN, encoding="utf-8")
-        self.config.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        plain = json.loads(json.dumps(config))  # without the anchors that YAML makes of what is said twice
+        self.config.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
         return load(self.config)

@@ -60,3 +60,13 @@ def test_checkpoints_and_restarts_change_nothing(
             broken.restore({k: v for k, v in saved.items() if v is not None})
         assert broken.first("m", str(name), ts, watermark) == whole.first("m", str(name), ts, watermark)
         watermark = max(watermark, ts)
+
+
+def test_an_id_that_comes_again_late_after_the_horizon_is_kept_while_its_old_chunk_goes() -> None:
+    """A whole recording played a second time into the same topic: every event is older than the horizon."""
+    dedupe = Dedupe(600)
+    assert dedupe.first("m", "a", 10, 0)
+    dedupe.delta(10)
+    assert dedupe.first("m", "a", 10, 1000)
+    assert len(dedupe.delta(1000)) == 2
+    assert not dedupe.first("m", "a", 10, 1100)  # and its redelivery is one

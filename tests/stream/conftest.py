@@ -1,4 +1,4 @@
-"""Shared by the stream tests: a calibrated baseline, recordings, and what an in-process replay finds in them."""
+"""Shared by the stream tests: denser recordings, and what an in-process replay finds in them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,11 @@ from monitor.settings import Detection, Response, Settings, Windows
 from replay.clean_traffic import clean_batches
 from replay.demo.workspace import shipped
 from replay.in_process import Outcome, replay_in_process
-from replay.recording import read_recording
 from replay.schedule import Record
 
 #: The demo's ten minutes so many times as dense, so that playing them as recorded takes twenty seconds.
 SQUEEZE = 30.0
 SHORT_WINDOWS = {"size_s": 2.0, "grace_s": 1.0}
-
-
-@pytest.fixture(scope="session")
-def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("baseline") / "baseline.vdb"
-    calibrate(clean_batches([shipped("clean.jsonl.zst")]).batches)[0].save(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def events() -> list[Event]:
-    return [e for e in read_recording(shipped("demo.jsonl.zst")) if isinstance(e, Event)]
 
 
 @pytest.fixture(scope="session")

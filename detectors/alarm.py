@@ -94,9 +94,9 @@ class Alarm:
         if len({len(t.levels) for t in tails}) > 1 or threshold < 1:
             raise ValueError("detectors must have the same number of levels, and the threshold must be at least 1")
         self.threshold = threshold
-        self.bounds = np.stack([t.bounds for t in tails]) if tails else np.empty((0, 1))
+        bounds = np.stack([t.bounds for t in tails]) if tails else np.empty((0, 1))
         self._levels = np.stack([t.levels for t in tails]) if tails else np.empty((0, 1))
-        self._hit, self._miss = log_bets(self.bounds)
+        self._hit, self._miss = log_bets(bounds)
         self.shape = self._hit.shape
         weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
         self._weights = weights / weights.sum()
@@ -114,32 +114,19 @@ class Alarm:
         above[np.isnan(scores)] = -1
         return above
 
-    def run(self, hits: Hits, client: IntArray, start: IntArray, bounds: FloatArray | None = None) -> Evidence:
+    def run(self, hits: Hits, client: IntArray, start: IntArray) -> Evidence:
         """Evidence after each row.
 
         Args:
             hits: ``(n, d, l)`` in arrival order.
             client: index into ``start`` of each row's client, ``(n,)``.
             start: log M of the clients before the first row, int64 ``(m, d, l, g)``.
-            bounds: p of each row, ``(n, d, l)``, where it is not the usual one.
         """
-        hit, miss = (self._hit, self._miss) if bounds is None else log_bets(bounds)
-        steps = np.where(hits[..., None] == 1, hit, np.where(hits[..., None] == 0, miss, 0))
+        steps = np.where(hits[..., None] == 1, self._hit, np.where(hits[..., None] == 0, self._miss, 0))
         order = np.argsort(client, kind="stable")
         log_e = np.empty_like(steps)
         log_e[order] = _reflected(steps[order], client[order], start)
         return Evidence(log_e, self.e_values(log_e))
-
-    def shared(self, log_e: IntArray, bounds: FloatArray | None) -> BoolArray:
-        """Detectors, ``(d,)``, whose ``log_e (d, l, g)`` reaches the threshold only with levels whose p was raised.
-
-        ``bounds``: p at the row that crossed, ``(d, l)``, if not the usual one.
-        """
-        if bounds is None:
-            return np.zeros(self.shape[0], dtype=np.bool_)
-        usual = bounds <= self.bounds
-        own = np.exp(np.minimum(log_e / UNITS, _MOST_NATS)) * self._weights * usual[:, :, None]
-        return np.asarray(~usual.all(axis=1) & (own.sum(axis=(1, 2)) < self.threshold))
 
     def e_values(self, log_e: IntArray, least: float | None = None) -> FloatArray:
         """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""

@@ -31,6 +31,7 @@ def calibrate(
     *,
     clients_per_day: float = 0.01,
     window_s: float = 60.0,
+    sample_rows: int = 500,
     window_detectors: Callable[[str], Sequence[WindowDetectorType]] = lambda _model: WINDOW_DETECTORS,
     sources: Sequence[Source] = (),
     made_by: str = "",
@@ -43,7 +44,7 @@ def calibrate(
 
     Args:
         clients_per_day: false-alarm budget that the report speaks of; the baseline does not depend on it.
-        window_s: length of a window, seconds.
+        window_s: length of a window, seconds. sample_rows: rows a window's sample keeps.
         window_detectors: those of a model, by its name.
         sources, made_by: written into the baseline.
 
@@ -52,7 +53,7 @@ def calibrate(
     _check(batches_by_model)
     models, reports = {}, []
     for name, clean in sorted(batches_by_model.items()):
-        models[name], report = _model(clean, clients_per_day, window_s, window_detectors(name))
+        models[name], report = _model(clean, clients_per_day, window_s, sample_rows, window_detectors(name))
         reports.append(report)
     return Baseline(models, tuple(sources), made_by), CalibrationReport(tuple(reports))
 
@@ -79,7 +80,11 @@ def _check(batches_by_model: Mapping[str, EventBatch]) -> None:
 
 
 def _model(
-    clean: EventBatch, clients_per_day: float, window_s: float, window_detectors: Sequence[WindowDetectorType]
+    clean: EventBatch,
+    clients_per_day: float,
+    window_s: float,
+    sample_rows: int,
+    window_detectors: Sequence[WindowDetectorType],
 ) -> tuple[ModelBaseline, ModelReport]:
     names, client = np.unique(np.array(clean.clients), return_inverse=True)
     fold = client_folds(clean)
@@ -93,7 +98,7 @@ def _model(
     for window_kind in window_detectors:
         name = window_kind.info.name
         seed = seed_of(clean) % (1 << 32)
-        windows[name] = calibrate_windows(window_kind, clean, window_s=window_s, seed=seed)
+        windows[name] = calibrate_windows(window_kind, clean, window_s=window_s, seed=seed, sample_rows=sample_rows)
         params[name], versions[name] = window_kind.fit(clean_rows(clean, window_s)), window_kind.info.version
     days = client_days(clean)
     width = 0 if clean.scores is None else clean.scores.shape[1]

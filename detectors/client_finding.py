@@ -21,14 +21,13 @@ def client_finding(
     e_value: float,
     threshold: float,
     agreeing: bool,
-    shared: bool,
     figures: dict[str, Any],
 ) -> Finding:
     """Finding of detector ``d`` at ``row``, whose client ``dossier`` is about.
 
     Its evidence: ``at`` the event that crossed, ``events`` the latest hits of the run, ``tail_rows`` of ``rows``
-    opinions that hit since the evidence last was nothing, ``shared_by_others`` if it would not have crossed by lines
-    that only this client hits, and the detector's own ``figures``. See ``severity`` for ``agreeing`` and ``shared``.
+    opinions that hit since the evidence last was nothing, and the detector's own ``figures``. See ``severity`` for
+    ``agreeing``.
     """
     subject = Subject.from_client_key(batch.clients[row])
     event, ts = batch.ids[row], float(batch.ts[row])
@@ -44,7 +43,7 @@ def client_finding(
         model=batch.model,
         version=batch.versions[row],
         subject=subject,
-        severity=severity(info.attack, hits, rows, agreeing=agreeing, shared=shared),
+        severity=severity(info.attack, hits, rows, agreeing=agreeing),
         score=e_value,
         threshold=threshold,
         evidence={
@@ -52,7 +51,6 @@ def client_finding(
             "events": list(events),
             "tail_rows": hits,
             "rows": rows,
-            **({"shared_by_others": True} if shared else {}),
             **figures,
         },
         first_seen=min(since_ts, ts),

@@ -1,4 +1,4 @@
-"""All dossiers of a panel: who has one, who was found, who is gone, and how they are stored."""
+"""All dossiers of a panel: who has one, who is gone, and how they are stored."""
 
 from __future__ import annotations
 
@@ -28,18 +28,13 @@ class _Record(msgspec.Struct, array_like=True):
 
 
 class Dossiers:
-    """Dossiers by client key.
-
-    Attributes:
-        found: clients on whom some detector has crossed.
-    """
+    """Dossiers by client key."""
 
     def __init__(self, detectors: Sequence[str], shape: tuple[int, ...]) -> None:
         """``shape`` of a client's evidence, ``(d, l, g)``."""
         self._detectors = list(detectors)
         self._shape = shape
         self._by_client: dict[str, Dossier] = {}
-        self.found: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._by_client)
@@ -60,7 +55,6 @@ class Dossiers:
     def forget(self, clients: Iterable[str]) -> None:
         for client in clients:
             self._by_client.pop(client, None)
-            self.found.discard(client)
 
     def idle(self, before_ts: float, most: int) -> list[str]:
         """Clients without an event since ``before_ts``; then, beyond ``most`` clients, those away longest."""
@@ -93,6 +87,4 @@ class Dossiers:
                 dossier.log_e[d] = np.frombuffer(part.log_e, "<i8").reshape(self._shape[1:])
                 dossier.opinions[d], dossier.runs[d], dossier.found[d] = part.opinions, part.run, part.found
         self._by_client[client] = dossier
-        if any(dossier.found):
-            self.found.add(client)
         return {name: memory for name, memory in stored.memories.items() if name in self._detectors}

@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from detectors.alarm import Alarm, Hits, threshold
 from detectors.baseline import BaselineError, ModelBaseline
-from detectors.batch import BoolArray, EventBatch, FloatArray
+from detectors.batch import EventBatch, FloatArray
 from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
 from detectors.dossier import take_in
 from detectors.dossiers import Dossiers
 from detectors.finding import Attack, Finding
-from detectors.population import Population
 from detectors.registry import ROW_DETECTORS
 
 #: Marks of rows: nothing found; a finding was made at it; its client was diverted and nothing looked at it.
@@ -27,8 +26,6 @@ DIVERTED: Final = 2
 Marks = npt.NDArray[np.int8]
 OnFinding = Callable[[Finding], bool]
 
-#: Key of the part of the state that belongs to no client; client keys begin with "client:" or "ip:".
-POPULATION: Final = "population"
 #: Rows looked at together; a longer batch is cut.
 _MOST_ROWS: Final = 4096
 
@@ -71,7 +68,6 @@ class Panel:
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
         except (LookupError, TypeError, ValueError) as error:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
-        self._population = Population(self._alarm.bounds)
         self._dossiers = Dossiers(names, self._alarm.shape)
 
     def __len__(self) -> int:
@@ -114,24 +110,20 @@ class Panel:
         }
 
     def snapshot(self, clients: Iterable[str] | None = None) -> dict[str, bytes]:
-        """State of clients (all if None) by client key, and under ``POPULATION`` what belongs to none of them."""
+        """State of clients (all if None) by client key."""
         wanted = list(self._dossiers if clients is None else dict.fromkeys(c for c in clients if c in self._dossiers))
         memories: dict[str, dict[str, bytes]] = {client: {} for client in wanted}
         for name, detector in self._detectors.items():
             for client, memory in detector.snapshot(wanted).items():
                 memories[client][name] = memory
-        state = {client: self._dossiers.encode(client, memories[client]) for client in wanted}
-        return state | {POPULATION: self._population.snapshot()}
+        return {client: self._dossiers.encode(client, memories[client]) for client in wanted}
 
     def restore(self, state: Mapping[str, bytes]) -> None:
         """Take back what ``snapshot`` gave, at once or in several parts."""
         memories: dict[str, dict[str, bytes]] = {name: {} for name in self._detectors}
         for client, blob in state.items():
-            if client == POPULATION:
-                self._population.restore(blob)
-            else:
-                for name, memory in self._dossiers.decode(client, blob).items():
-                    memories[name][client] = memory
+            for name, memory in self._dossiers.decode(client, blob).items():
+                memories[name][client] = memory
         for name, detector in self._detectors.items():
             detector.restore(memories[name])
 
@@ -185,24 +177,19 @@ class Panel:
         learned = np.zeros(len(batch), dtype=np.bool_)
         begin = 0
         while len(todo := begin + np.flatnonzero(marks[begin:] != DIVERTED)):
-            after = self._population.copy()
-            bounds = after.advance(hits[todo], [batch.clients[i] for i in todo.tolist()], self._dossiers.found)
             start = np.stack([dossier.log_e for dossier in dossiers])
-            evidence = self._alarm.run(hits[todo], client[todo], start, bounds)
+            evidence = self._alarm.run(hits[todo], client[todo], start)
             crossed = np.flatnonzero(evidence.e.any(axis=1))
             if not len(crossed):
-                self._population = after
                 take_in(dossiers, batch, todo, client[todo], hits[todo], evidence)
                 break
             # All that was worked out for rows after the first crossing may be wrong: it counted them as seen.
             at = int(crossed[0])
             upto, row = todo[: at + 1], int(todo[at])
-            self._population.advance(hits[upto], [batch.clients[i] for i in upto.tolist()], self._dossiers.found)
             take_in(dossiers, batch, upto, client[upto], hits[upto], evidence.first(at + 1))
             mine = np.flatnonzero((client == client[row]) & ~learned)
             history, later = batch.take(mine[mine <= row]), mine[mine > row]
-            shared = self._alarm.shared(evidence.log_e[at], None if bounds is None else bounds[at])
-            if self._report(history, evidence.e[at], shared, on_finding):
+            if self._report(history, evidence.e[at], on_finding):
                 diverted.add(batch.clients[row])
             marks[row] = FLAGGED
             self._learn(history.take(np.arange(len(history) - 1)))
@@ -228,7 +215,7 @@ class Panel:
             for detector in self._detectors.values():
                 detector.learn(batch)
 
-    def _report(self, history: EventBatch, e: FloatArray, shared: BoolArray, on_finding: OnFinding) -> bool:
+    def _report(self, history: EventBatch, e: FloatArray, on_finding: OnFinding) -> bool:
         """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted."""
         row = len(history) - 1
         client, event = history.clients[row], history.ids[row]
@@ -249,11 +236,8 @@ class Panel:
                     e_value=float(e[d]),
                     threshold=self.threshold,
                     agreeing=any(dossier.found[other] and accusing[other] for other in range(len(e)) if other != d),
-                    shared=bool(shared[d]),
                     figures=detector.explain(history, row),
                 )
                 diverted = on_finding(finding) or diverted
             dossier.restart(d, event)
-        self._dossiers.found.add(client)
-        self._population.drop(client)
         return diverted

@@ -10,21 +10,18 @@ from detectors.finding import Attack, Severity
 DENSE: Final = 0.25
 
 
-def severity(attack: Attack, hits: int, opinions: int, *, agreeing: bool, shared: bool) -> Severity:
+def severity(attack: Attack, hits: int, opinions: int, *, agreeing: bool) -> Severity:
     """Severity of a crossing.
 
     Args:
         attack: kind of attack the detector speaks of.
         hits, opinions: of the run of hits that crossed.
         agreeing: a detector of another kind than abuse has crossed on this client before.
-        shared: it takes lines that many other clients cross as well (``detectors.population``) to make it one.
 
     Returns:
-        low if shared; medium for abuse, and for evidence that trickled in (fewer than a quarter of the opinions hit);
+        medium for abuse, and for evidence that trickled in (fewer than a quarter of the opinions hit);
         critical if another detector agrees; else high.
     """
-    if shared:
-        return Severity.LOW
     if attack is Attack.ABUSE or hits < DENSE * opinions:
         return Severity.MEDIUM
     return Severity.CRITICAL if agreeing else Severity.HIGH

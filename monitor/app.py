@@ -29,6 +29,8 @@ log = structlog.get_logger("vedette.app")
 
 #: Room for headers and framing beside the largest event.
 _ENVELOPE_BYTES = 64 * 1024
+#: Faust takes a bare content type only; the whole of it goes into the header.
+_EXPOSITION = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 #: Names of the errors that say so; which library's class it is depends on the driver.
 _TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
 
@@ -202,4 +204,4 @@ def _pages(app: faust.App, service: Service) -> None:
 
     @app.page("/metrics")
     async def metrics(self: Any, _request: Any) -> Any:
-        return self.bytes(service.metrics(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return self.bytes(service.metrics(), headers=_EXPOSITION)

@@ -24,7 +24,7 @@ class Cases:
         decisions = self._policy.decide(incident) if escalated else []
         if decisions:
             lasts = [d.ttl_s for d in decisions if d.ttl_s is not None]
-            incident = self._incidents.decided(incident, finding.ts + max(lasts) if lasts else None)
+            incident = self._incidents.decided(incident, finding.ts + min(lasts) if lasts else None)
         self._changed[incident.key] = self._incidents.snapshot(incident.key)
         return incident, decisions
 

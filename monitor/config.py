@@ -31,8 +31,10 @@ class ConfigError(UserError, ValueError):
         self.errors = errors
 
 
-def load(path: Path | None) -> Settings:
+def load(path: Path | None, *, baseline_needed: bool = True) -> Settings:
     """Settings from a YAML file, or the defaults if ``path`` is None.
+
+    ``baseline_needed=False`` is for making the baseline that the file names.
 
     Raises ConfigError naming every error; unreadable files and bad YAML are errors too.
     """
@@ -44,15 +46,17 @@ def load(path: Path | None) -> Settings:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from error
-    return parse(raw if raw is not None else {}, str(path))
+    return parse(raw if raw is not None else {}, str(path), baseline_needed=baseline_needed)
 
 
-def parse(raw: object, source: str = "configuration") -> Settings:
+def parse(raw: object, source: str = "configuration", *, baseline_needed: bool = True) -> Settings:
     """Settings from plain data (what YAML gives). Raises ConfigError naming every error."""
     errors: list[str] = []
     settings = _struct(Settings, raw, "", errors)
     if isinstance(settings, Settings):
         errors += _semantic_errors(settings)
+        if baseline_needed:
+            errors += _baseline_errors(settings)
     if errors or not isinstance(settings, Settings):
         raise ConfigError(source, errors)
     return settings
@@ -130,10 +134,6 @@ def _semantic_errors(s: Settings) -> list[str]:
         errors.append("kafka.brokers: name at least one HOST:PORT")
     if not 0 <= s.web.port <= 65535:
         errors.append(f"web.port: {s.web.port} is no port")
-    if s.detection.baseline and not Path(s.detection.baseline).is_file():
-        errors.append(
-            f"detection.baseline: no file {s.detection.baseline!r}; make one with `vedette calibrate CLEAN... -o FILE`"
-        )
     errors += _policy_errors(s) + _secret_errors(s)
     for i, network in enumerate(s.response.allowlist.networks):
         try:
@@ -153,6 +153,13 @@ def _semantic_errors(s: Settings) -> list[str]:
     if (slack.token_env or slack.token_file) and not slack.channel:
         errors.append("notifications.slack.channel: required with a bot token; a channel id (C...) or #name")
     return errors
+
+
+def _baseline_errors(s: Settings) -> list[str]:
+    path = s.detection.baseline
+    if not path or Path(path).is_file():
+        return []
+    return [f"detection.baseline: no file {path!r}; make one with `vedette calibrate CLEAN... -o FILE`"]
 
 
 def _policy_errors(s: Settings) -> list[str]:

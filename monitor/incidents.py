@@ -31,8 +31,8 @@ class Incident(msgspec.Struct, frozen=True):
     """One attack on one model by one subject, as far as it is known.
 
     ``escalation`` grows when new evidence calls for new decisions (first finding, higher severity, or an attack that
-    goes on after its decisions have expired); it makes decision ids deterministic. ``decided_until_ts`` is when they
-    expire, None for never.
+    goes on after its decisions have expired); it makes decision ids deterministic. ``decided_until_ts`` is when the
+    first of them expires, None for never.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Incidents:
         return new, worse or again
 
     def decided(self, incident: Incident, until_ts: float | None) -> Incident:
-        """Remember until when (event time) the decisions taken for this incident hold; None = they do not expire."""
+        """Remember until when (event time) all decisions taken for this incident hold; None = they do not expire."""
         new = msgspec.structs.replace(incident, decided_until_ts=until_ts)
         self._open[new.key] = new
         return new

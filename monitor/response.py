@@ -29,7 +29,8 @@ from responders.slack import SlackBot
 from responders.slack_webhook import SlackWebhook
 
 _GONE = (Status.REVERTED, Status.REFUSED, Status.FAILED)
-_HOLDS = (Status.PENDING, Status.APPLYING, Status.APPLIED, Status.REVERTING)
+#: Quarantines looked at for those that were taken back; the cap on active ones is far below.
+_LOOK_BACK = 1000
 
 
 class Response:
@@ -78,17 +79,17 @@ class Response:
         metrics.outbox.set(sum(b.waiting for b in self.outbox.backlog(self.clock())))
 
     def _newly_released(self) -> list[tuple[str, str]]:
-        """Quarantines that were refused, or taken back by an operator in another process, and no other one holds."""
-        records = self.ledger.find(kind=ActionType.QUARANTINE, limit=100_000)
-        held = {_subject(r.decision.model, r.decision.scope, r.decision.value) for r in records if r.status in _HOLDS}
+        """Clients whose newest quarantine was refused, or taken back by an operator in another process."""
+        seen: set[tuple[str, str]] = set()
         released = []
-        for record in records:
+        for record in self.ledger.find(kind=ActionType.QUARANTINE, limit=_LOOK_BACK):
             decision = record.decision
-            if record.status not in _GONE or decision.id in self._released:
-                continue
-            self._released.add(decision.id)
-            subject = _subject(decision.model, decision.scope, decision.value)
-            if subject not in held:
+            subject = decision.model, f"{decision.scope}:{decision.value}"
+            if subject in seen:
+                continue  # only the newest word on a client counts
+            seen.add(subject)
+            if record.status in _GONE and decision.id not in self._released:
+                self._released.add(decision.id)
                 released.append(subject)
         return released
 
@@ -116,10 +117,6 @@ def build_executor(
 def below(data: Path, path: str) -> Path:
     """A configured path, relative ones below the data directory."""
     return data / path
-
-
-def _subject(model: str, scope: str, value: str) -> tuple[str, str]:
-    return model, f"{scope}:{value}"
 
 
 def _channels(settings: Settings, clock: Callable[[], float]) -> dict[str, Channel]:

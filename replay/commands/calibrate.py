@@ -15,6 +15,7 @@ from detectors import calibration
 from detectors.baseline import Source
 from monitor.cli.options import ConfigOption
 from monitor.config import load
+from monitor.core import window_detector_types
 from monitor.errors import UserError
 from replay.clean_traffic import clean_batches
 from responders.text import visible
@@ -30,7 +31,7 @@ def calibrate(
     Needs at least 300 events of 20 clients a model; prints which false-alarm budget this much traffic can support.
     The traffic must be clean: what is in it will not be found later.
     """
-    settings = load(config)
+    settings = load(config, baseline_needed=False)
     console = Console()
     with console.status("reading"):
         traffic = clean_batches(clean)
@@ -42,6 +43,8 @@ def calibrate(
                 traffic.batches,
                 clients_per_day=settings.detection.false_alarms.clients_per_day,
                 window_s=settings.windows.size_s,
+                sample_rows=settings.windows.sample_rows,
+                window_detectors=lambda model: window_detector_types(settings.detection, model),
                 sources=[Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in clean],
                 made_by=f"vedette {version('vedette')}",
             )

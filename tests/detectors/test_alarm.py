@@ -131,31 +131,6 @@ def test_scores_become_hits_above_the_line_only() -> None:
     assert hits.tolist() == [[[0, 0], [-1, -1]], [[1, 0], [1, 1]], [[1, 1], [0, 0]]]
 
 
-def test_raised_bounds_weaken_the_evidence_of_their_rows_alone() -> None:
-    hits = np.ones((4, 2, 2), dtype=np.int8)
-    client = np.zeros(4, np.int64)
-    start = np.zeros((1, *ALARM.shape), np.int64)
-    usual = ALARM.run(hits, client, start)
-    bounds = np.broadcast_to(ALARM.bounds, hits.shape).copy()
-    np.testing.assert_array_equal(ALARM.run(hits, client, start, bounds).log_e, usual.log_e)
-    bounds[2, 0] = 0.9
-    raised = ALARM.run(hits, client, start, bounds).log_e
-    np.testing.assert_array_equal(raised[:2], usual.log_e[:2])
-    np.testing.assert_array_equal(raised[:, 1], usual.log_e[:, 1])
-    assert (raised[2:, 0] < usual.log_e[2:, 0]).all()
-
-
-def test_evidence_counts_as_shared_only_if_it_needs_the_raised_levels() -> None:
-    weak, strong = np.zeros(ALARM.shape, np.int64), np.zeros(ALARM.shape, np.int64)
-    weak[0, 0] = int(20 * UNITS)
-    strong[0, 1] = int(20 * UNITS)
-    raised = ALARM.bounds.copy()
-    raised[0, 0] = 0.5
-    assert ALARM.shared(weak, raised).tolist() == [True, False]
-    assert ALARM.shared(strong, raised).tolist() == [False, False]
-    assert ALARM.shared(weak, None).tolist() == [False, False]
-
-
 def test_the_threshold_follows_from_the_budget() -> None:
     assert threshold(0.01, 2000.0, 4) == pytest.approx(800_000.0)
     assert threshold(1e9, 2000.0, 4) == 100.0

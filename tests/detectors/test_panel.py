@@ -17,7 +17,7 @@ from detectors.baseline import BaselineError, ModelBaseline
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Attack, Finding, Severity
-from detectors.panel import CLEAN, DIVERTED, FLAGGED, POPULATION, Panel
+from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
 from detectors.registry import ROW_DETECTORS
 
 TTL_S = 600.0
@@ -154,7 +154,7 @@ def test_sweeping_at_any_time_changes_no_finding(points: list[int]) -> None:
 
 
 def test_other_clients_interleaved_in_another_order_change_nothing() -> None:
-    """Only the order of each client's own rows counts (while no population rule is at work)."""
+    """Only the order of each client's own rows counts."""
     order = np.argsort(np.array(traffic().clients), kind="stable")
     findings, _ = played(panel(), [traffic().take(order)], divert_all)
     assert sorted(f.id for f in findings) == sorted(f.id for f in whole(divert_all)[0])
@@ -252,7 +252,7 @@ def test_the_sweep_forgets_who_is_long_gone_and_the_oldest_of_too_many() -> None
     assert watch.sweep(newest) == ["client:0", "client:1", "client:2", "client:3"]
     assert sorted(watch.sweep(newest + 2 * TTL_S + 1.0)) == ["client:4", "client:5", honest(3, rows=1).clients[0]]
     assert len(watch) == 0
-    assert set(watch.snapshot()) == {POPULATION}
+    assert watch.snapshot() == {}
 
 
 def test_evidence_on_a_client_can_be_read() -> None:

@@ -88,7 +88,7 @@ def core(
 def event(n: int, ts: float, client: str, x: npt.NDArray[np.float32], **more: Any) -> Event:
     """A request of an account, or of an address alone, with rows ``x (rows, 64)``."""
     scope, _, value = client.partition(":")
-    who = {"client_id": "" if value == "anonymous" else value, "client_ip": "203.0.113.%d" % (len(value) % 200)}
+    who = {"client_id": "" if value == "anonymous" else value, "client_ip": f"203.0.113.{len(value) % 200}"}
     if scope == "ip":
         who = {"client_id": "", "client_ip": value}
     elif value == "anonymous":

@@ -96,7 +96,7 @@ def test_the_traffic_of_these_tests_has_everything_in_it() -> None:
 @FEWER
 @given(seeds, st.randoms(use_true_random=False))
 def test_each_client_has_its_own_order_and_no_other(seed: int, random: object) -> None:
-    """Clients that do not hit the same lines at once owe one another nothing: their arrival may be interleaved anyhow."""
+    """Clients that do not hit the same lines at once owe one another nothing: their arrival may be interleaved."""
     mine = [attack(12, client, step_s=1.0) for client in CLIENTS[:3]]
     mine = [[msgspec.structs.replace(e, id=f"{i}-{e.id}") for e in events] for i, events in enumerate(mine)]
     order = np.random.default_rng(seed).permutation(np.repeat(np.arange(3), 12))

@@ -24,7 +24,7 @@ EVENTS = [msgspec.structs.replace(e, client_ip=e.client_ip or "192.0.2.1") for e
 STEP = 20
 
 
-class Crash(Exception):
+class CrashError(Exception):
     """The process died here."""
 
 
@@ -141,10 +141,10 @@ def test_a_crash_before_or_after_any_write_changes_nothing(
 
         def crash(now: int, point: int = point) -> None:
             if now == point:
-                raise Crash
+                raise CrashError
 
         disk.crash = crash
-        with pytest.raises(Crash):
+        with pytest.raises(CrashError):
             feed(disk.runtime())
         disk.crash = lambda _: None
         feed(disk.runtime())

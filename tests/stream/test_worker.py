@@ -1,4 +1,4 @@
-"""A worker on a real broker: its web pages, its end, an undo beside it, its messages, and what it says when it cannot."""
+"""A worker on a real broker: web pages, its end, an undo beside it, messages, and what it says when it cannot."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def test_pages_end_and_restart(broker: BrokerHandle, tmp_path: Path, baseline: P
     worker = world.worker()
     with worker:
         verdicts = worker.until_judged(sent)
-        assert page(world, "/healthz") == (200, '{"status": "ok"}') or json.loads(page(world, "/healthz")[1])
+        status, body = page(world, "/healthz")
+        assert (status, json.loads(body)) == (200, {"status": "ok"})
         status, body = page(world, "/readyz")
         assert (status, json.loads(body)["ready"]) == (200, True)
         until(lambda: 'vedette_actions{status="applied"}' in page(world, "/metrics")[1])
@@ -90,9 +91,6 @@ def test_pages_end_and_restart(broker: BrokerHandle, tmp_path: Path, baseline: P
         world.play([Record(e.ts, e.client.encode(), encode_json(e)) for e in more])
         after = again.until_judged(sent + len(more))
     assert sum(after.values()) == sent + len(more)
-    assert {k: v for k, v in after.items() if k != "duplicate"} == {
-        k: v for k, v in verdicts.items() if k != "duplicate"
-    } or sum(after.values()) - sum(verdicts.values()) == len(more)
 
 
 def test_undo_beside_a_running_worker(
@@ -142,8 +140,7 @@ def test_messages_go_out_once_and_a_dead_slack_holds_up_nothing(
         assert not stand_ins.slack.posts
         world.config.write_text(
             yaml.safe_dump(
-                yaml.safe_load(world.config.read_text())
-                | _channels(token, stand_ins.slack.port, stand_ins.smtp.port)
+                yaml.safe_load(world.config.read_text()) | _channels(token, stand_ins.slack.port, stand_ins.smtp.port)
             )
         )
         with world.worker():

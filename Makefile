@@ -43,7 +43,7 @@ lint: $(STAMP)  ## style and common mistakes
 types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/model_server.py
-	$(BIN)/mypy --scripts-are-modules scripts/apache-kafka
+	$(BIN)/mypy --scripts-are-modules scripts/apache-kafka scripts/terminal-picture
 
 imports: $(STAMP)
 	$(BIN)/lint-imports --no-logo

@@ -12,6 +12,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+_POWERS_OF_TEN: Final = np.array([float(f"1e{n}") for n in range(309)])
+
 #: Label column value where the event carried neither a label nor scores.
 NO_LABEL: Final = -1
 
@@ -99,10 +101,17 @@ def concat(batches: list[EventBatch]) -> EventBatch:
 
 
 def round_sig(values: FloatArray, digits: int = 6) -> FloatArray:
-    """Round to significant digits, so that the order or size of vector operations cannot show in a figure."""
+    """Round to significant digits, so that the order or size of vector operations cannot show in a figure.
+
+    Multiplies and divides by whole powers of ten only, taken from a table: those are exact up to 1e22 and the same with
+    every version of NumPy, so the result is the float nearest to the rounded decimal.
+    """
     values = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # Both ways are worked out for every value; the one that is not used may overflow.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         exponent = np.floor(np.log10(np.abs(values)))
-    exponent = np.where(np.isfinite(exponent), exponent, 0.0)
-    factor = 10.0 ** (digits - 1 - exponent)
-    return np.asarray(np.round(values * factor) / factor, dtype=np.float64)
+        places = digits - 1 - np.where(np.isfinite(exponent), exponent, 0.0).astype(np.int64)
+        power = _POWERS_OF_TEN[np.clip(np.abs(places), 0, len(_POWERS_OF_TEN) - 1)]
+        up = places >= 0
+        whole = np.round(np.where(up, values * power, values / power))
+        return np.asarray(np.where(up, whole / power, whole * power), dtype=np.float64)

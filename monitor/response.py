@@ -101,7 +101,13 @@ def build_executor(
     response = settings.response
     allowlist = Allowlist(response.allowlist.clients, response.allowlist.networks)
     caps = response.caps
-    limits = Limits(caps.max_active_blocks, caps.max_actions_per_hour, caps.max_ttl_s, caps.max_clients_per_ip)
+    limits = Limits(
+        max_active_blocks=caps.max_active_blocks,
+        max_client_share=caps.max_client_share,
+        max_actions_per_hour=caps.max_actions_per_hour,
+        max_ttl_s=caps.max_ttl_s,
+        max_clients_per_ip=caps.max_clients_per_ip,
+    )
     actions: dict[ActionType, Action] = {
         ActionType.QUARANTINE: QuarantineAction(below(data, response.quarantine_dir)),
         ActionType.BLOCK_IP: BlockIpAction(below(data, response.blocklist_file), allowlist),
@@ -110,7 +116,7 @@ def build_executor(
     }
     if response.registry_dir:
         actions[ActionType.ROLLBACK] = RollbackAction(Path(response.registry_dir))
-    guard = Guard(limits, allowlist, store.clients_of)
+    guard = Guard(limits, allowlist, store.clients_of, store.clients_seen)
     return Executor(ledger, actions, guard, dry_run=response.mode == "dry-run")
 
 

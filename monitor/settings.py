@@ -115,6 +115,8 @@ class Caps(_Base, frozen=True):
     """Blast radius: what a mistake can do at most."""
 
     max_active_blocks: int = 100
+    #: The same as a share of the clients seen (never below 10 of them): when everybody looks odd, nobody attacks.
+    max_client_share: float = 0.25
     max_actions_per_hour: int = 60
     max_ttl_s: float = 86400.0
     #: An address seen with more clients than this (a NAT, a proxy) is not blocked.

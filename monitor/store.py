@@ -151,6 +151,10 @@ class Store:
         """How many clients have used an address: more than a few is a NAT or a proxy."""
         return int(self._read("SELECT count(*) FROM addresses WHERE ip = ?", ip)[0][0])
 
+    def clients_seen(self) -> int:
+        """How many clients there are, of those that came with an address."""
+        return int(self._read("SELECT count(DISTINCT client) FROM addresses")[0][0])
+
     def verdicts(self) -> dict[str, int]:
         """Events by verdict over all partitions, as of the last checkpoint, with dead letters as ``dead_letter``."""
         total: dict[str, int] = {}

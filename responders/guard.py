@@ -21,6 +21,8 @@ _SCOPES: Final = {
     ActionType.THROTTLE: ("client", "ip"),
     ActionType.ROLLBACK: ("model",),
 }
+#: So many clients may always be restricted, however few there are.
+FEWEST: Final = 10
 _ANONYMOUS: Final = ("client", "anonymous")
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
@@ -72,22 +74,33 @@ class Limits:
     Attributes:
         max_active_blocks: how many addresses may be blocked, clients quarantined and subjects throttled at a time,
             counted for each of the three.
+        max_client_share: the same as a share of the clients seen, but never less than ``FEWEST`` of them. When all
+            inputs change at once (a broken camera, a new unit), every client looks odd: that is no attack by everybody.
         max_actions_per_hour: how many actions of all types, messages aside, may begin within 3600 s.
         max_ttl_s: a longer time to live is cut to this.
         max_clients_per_ip: an address seen with more clients than this (a NAT, a proxy) is not blocked or throttled.
     """
 
     max_active_blocks: int = 100
+    max_client_share: float = 0.25
     max_actions_per_hour: int = 60
     max_ttl_s: float = 86400.0
     max_clients_per_ip: int = 2
 
 
 class Guard:
-    """May this decision be carried out now? ``clients_of_ip`` says how many clients an address was seen with."""
+    """May this decision be carried out now? ``clients_of_ip`` says how many clients an address was seen with,
+    ``clients_seen`` how many there are at all."""
 
-    def __init__(self, limits: Limits, allowlist: Allowlist, clients_of_ip: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        allowlist: Allowlist,
+        clients_of_ip: Callable[[str], int],
+        clients_seen: Callable[[], int] | None = None,
+    ) -> None:
         self._limits = limits
+        self._clients_seen = clients_seen
         self._allowlist = allowlist
         self._clients_of_ip = clients_of_ip
 
@@ -139,6 +152,10 @@ class Guard:
         limits = self._limits
         if decision.type in RESTRICTING and active >= limits.max_active_blocks:
             return _no(Why.CAP_REACHED, f"max_active_blocks: {active} of type {decision.type.value} are in force")
+        if decision.type in RESTRICTING and self._clients_seen is not None and active >= FEWEST:
+            seen = self._clients_seen()
+            if active >= limits.max_client_share * seen:
+                return _no(Why.CAP_REACHED, f"max_client_share: {active} of {seen} clients are restricted already")
         if last_hour >= limits.max_actions_per_hour:
             return _no(Why.CAP_REACHED, f"max_actions_per_hour: {last_hour} in the last hour")
         return None

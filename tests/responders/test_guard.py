@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from responders.decision import ActionType, Outcome, Why
-from responders.guard import RESTRICTING, Allowlist, Limits, host_address
+from responders.guard import RESTRICTING, Allowlist, Guard, Limits, host_address
 
 
 def why(outcome: Outcome | None) -> Why | None:
@@ -167,3 +167,17 @@ def test_messages_are_never_refused() -> None:
 def test_hostile_targets_get_an_answer(value: str, kind: ActionType, scope: str) -> None:
     refused = guard(clients=("acct-1",), networks=("10.0.0.0/8",)).refusal(decision(kind, value, scope=scope), 0, 0)
     assert refused is None or not refused.ok
+
+
+def test_when_everybody_looks_odd_nobody_more_is_restricted() -> None:
+    """A broken camera makes all clients odd at once; 10 may be restricted, or a quarter of those there are."""
+    few = Guard(Limits(), Allowlist(), lambda _ip: 1, lambda: 24)
+    many = Guard(Limits(), Allowlist(), lambda _ip: 1, lambda: 200)
+    asked = decision(ActionType.QUARANTINE, "acct-1")
+    assert few.refusal(asked, 9, 0) is None
+    refused = few.refusal(asked, 10, 0)
+    assert refused is not None
+    assert refused.why is Why.CAP_REACHED
+    assert "max_client_share" in refused.detail
+    assert many.refusal(asked, 49, 0) is None
+    assert many.refusal(asked, 50, 0) is not None

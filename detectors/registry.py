@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from detectors.batch import EventBatch
+from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
 from detectors.near_duplicate import NearDuplicate
@@ -30,6 +31,6 @@ class RowDetectorType(Protocol):
     def __call__(self, params: Params) -> RowDetector: ...
 
 
-ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (NearDuplicate, Coverage, NoiseResidue, Rate)
+ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (NearDuplicate, Coverage, NoiseResidue, Rate, Confidence)
 
 WINDOW_DETECTORS: Final[tuple[WindowDetectorType, ...]] = (ShiftDetector,)

@@ -90,8 +90,8 @@ class AlibiDetector(_Base, frozen=True):
 class Detection(_Base, frozen=True):
     baseline: str = ""
     false_alarms: FalseAlarms = FalseAlarms()
-    #: Names of detectors to leave out.
-    disabled: tuple[str, ...] = ()
+    #: Names of detectors to leave out. ``confidence`` adds little to the others and is off unless asked for.
+    disabled: tuple[str, ...] = ("confidence",)
     alibi: tuple[AlibiDetector, ...] = ()
 
 

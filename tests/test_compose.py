@@ -6,8 +6,10 @@ import json
 import shutil
 import smtplib
 import subprocess
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ from monitor.codec import Limits, decode_record
 from monitor.config import load
 from monitor.kafka_admin import ensure_topics
 from monitor.settings import Kafka, Settings, Topic
+from replay.demo.workspace import shipped
+from replay.player import play_to_kafka
+from replay.recording import read_raw
+from replay.schedule import Record
 
 SERVICES = compose()["services"]
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
@@ -197,6 +203,47 @@ def test_the_model_server_answers_and_its_event_reaches_the_topic(broker: Broker
     assert record.key.decode() == event.client
     assert event.shape == (8, 8)
     assert event.served_labels().tolist() == [answer["label"]]
+
+
+def test_the_baseline_is_made_and_the_worker_runs_on_it(broker: BrokerHandle, tmp_path: Path) -> None:
+    """The commands of ``baseline`` and ``vedette`` one after the other, then one event from topic to verdict."""
+    config = yaml.safe_load((ROOT / "deploy" / "vedette.yaml").read_text())
+    baseline, port = config["detection"]["baseline"], free_port()
+    with running("baseline", {baseline: str(tmp_path / "baseline.vdb")}, tmp_path) as process:
+        said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    config |= {
+        "data_dir": str(tmp_path / "data"),
+        "alerts_file": str(tmp_path / "alerts.jsonl"),
+        "kafka": {"brokers": [broker.bootstrap], "group": topic_name("group"), "session_timeout_s": 6.0},
+        "topics": {kind: {"name": topic_name(kind)} for kind in ("events", "dead_letters", "findings")},
+        "detection": {"baseline": str(tmp_path / "baseline.vdb")},
+        "web": {"port": port},
+    }
+    (tmp_path / "vedette.yaml").write_text(yaml.safe_dump(config))
+    with running("vedette", {"/etc/vedette/vedette.yaml": str(tmp_path / "vedette.yaml")}, tmp_path) as process:
+        _answer(process, port, lambda report: bool(report["ready"]))
+        event = next(read_raw(shipped("demo.jsonl.zst")))
+        play_to_kafka(
+            [Record(1763715600.0, b"client:a", event)], broker.kafka, config["topics"]["events"]["name"], 100.0
+        )
+        report = _answer(process, port, lambda report: sum(report["verdicts"].values()) == 1)
+        assert report["verdicts"]["clean"] == 1
+    assert process.returncode == 0
+
+
+def _answer(process: subprocess.Popen[str], port: int, good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What ``/readyz`` says once it says what is waited for."""
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+                report: dict[str, Any] = json.loads(answer.read())
+            if good(report):
+                return report
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the worker ended: {process.communicate()[0]}")
 
 
 def test_the_mail_service_prints_what_it_is_given(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from detectors.finding import Finding
 from monitor.alerts import AlertsFile
 from monitor.cli.options import ConfigOption
 from monitor.codec.limits import Limits
@@ -21,6 +22,7 @@ from monitor.errors import UserError
 from monitor.kafka_admin import ensure_topics
 from monitor.settings import Settings
 from monitor.views import when
+from replay.findings_topic import FindingsTopic
 from replay.in_process import Outcome, replay_in_process
 from replay.player import play_to_kafka
 from replay.recording import read_raw, read_recording
@@ -35,29 +37,45 @@ def replay(
     speed: Annotated[str, typer.Option(help="Times faster than recorded, or max; with --broker.")] = "max",
     baseline: Annotated[Path | None, typer.Option(help="Baseline file; overrides the configuration.")] = None,
     alerts: Annotated[Path | None, typer.Option(help="Write findings to this file, one JSON object a line.")] = None,
+    quiet_s: Annotated[
+        float, typer.Option(min=1.0, help="With --broker and --alerts: stop when no finding has come for so long.")
+    ] = 15.0,
     config: ConfigOption = None,
 ) -> None:
     """Replay recorded traffic: in this process, or into Kafka at the speed it was recorded or faster.
 
-    In this process nothing is carried out: decisions are only counted. The findings are the same either way.
+    In this process nothing is carried out: decisions are only counted. With --broker a worker judges the traffic, and
+    --alerts collects what it publishes. The findings are the same either way.
     """
     if in_process and broker:
         raise UserError("--in-process and --broker exclude each other")
     settings = load(config)
     if broker:
-        if alerts is not None:
-            raise UserError("with --broker the worker writes the alerts: set alerts_file in its configuration")
-        _send(recording, msgspec.structs.replace(settings.kafka, brokers=(broker,)), settings, _speed(speed))
+        kafka = msgspec.structs.replace(settings.kafka, brokers=(broker,))
+        settings = msgspec.structs.replace(settings, kafka=kafka)
+        if alerts is None:
+            _send(recording, settings, _speed(speed))
+            return
+        with FindingsTopic(kafka, settings.topics.findings.name) as topic:
+            _send(recording, settings, _speed(speed))
+            with Console(stderr=True).status(f"waiting for findings (until none has come for {quiet_s:g} s)"):
+                findings = topic.until_quiet(quiet_s)
+        _write(alerts, findings)
+        typer.echo(f"{len(findings)} findings: {alerts}")
         return
     if baseline is not None:
         detection = msgspec.structs.replace(settings.detection, baseline=str(baseline))
         settings = msgspec.structs.replace(settings, detection=detection)
     outcome = _judge(recording, settings)
     if alerts is not None:
-        alerts.parent.mkdir(parents=True, exist_ok=True)
-        alerts.write_bytes(b"")  # no findings: an empty file, not none
-        AlertsFile(alerts).append(sorted(outcome.findings, key=lambda f: (f.ts, f.id)))
+        _write(alerts, sorted(outcome.findings, key=lambda f: (f.ts, f.id)))
     _print(outcome)
+
+
+def _write(alerts: Path, findings: list[Finding]) -> None:
+    alerts.parent.mkdir(parents=True, exist_ok=True)
+    alerts.write_bytes(b"")  # no findings: an empty file, not none
+    AlertsFile(alerts).append(findings)
 
 
 def _judge(recording: Path, settings: Settings) -> Outcome:
@@ -71,8 +89,7 @@ def _judge(recording: Path, settings: Settings) -> Outcome:
         )
 
 
-def _send(recording: Path, kafka: msgspec.Struct, settings: Settings, speed: float | None) -> None:
-    settings = msgspec.structs.replace(settings, kafka=kafka)
+def _send(recording: Path, settings: Settings, speed: float | None) -> None:
     ensure_topics(settings.kafka, [settings.topics.events], create=settings.topics.create)
     limits = Limits(max_bytes=settings.stream.max_event_bytes)
     total = sum(1 for _ in read_raw(recording, limits.max_bytes))

@@ -98,7 +98,6 @@ def test_an_evaluation_as_table_json_and_page(replayed: Replayed, tmp_path: Path
     ("arguments", "told"),
     [
         (["--in-process", "--broker", "localhost:9092"], "exclude each other"),
-        (["--broker", "localhost:9092", "--alerts", "a.jsonl"], "alerts_file"),
         (["--broker", "localhost:9092", "--speed", "fast"], "--speed 'fast'"),
         (["--broker", "localhost:9092", "--speed", "-2x"], "--speed '-2x'"),
         (["--broker", "localhost:9092", "--speed", "nan"], "--speed 'nan'"),

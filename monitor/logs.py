@@ -12,6 +12,8 @@ import structlog
 from monitor.settings import Logging
 
 _MAX_TEXT = 2000
+#: Loggers of the clients, kept to warnings.
+NOISY = ("aiokafka", "kafka", "faust", "mode", "asyncio", "slack_sdk")
 _MAX_TRACEBACK = 20_000
 
 
@@ -47,7 +49,7 @@ def setup(settings: Logging) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
     # The clients repeat every reconnect at INFO; Vedette says once what matters.
-    for noisy in ("aiokafka", "kafka", "faust", "mode", "asyncio", "slack_sdk"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

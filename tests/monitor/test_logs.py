@@ -15,12 +15,13 @@ from monitor.settings import Logging
 
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
-    """The root logger is as it was afterwards."""
+    """All loggers are as they were afterwards."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *logs.NOISY)}
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
 
 

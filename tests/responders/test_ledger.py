@@ -6,6 +6,8 @@ import math
 import multiprocessing
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
@@ -249,3 +251,20 @@ def test_lives_beside_other_tables(tmp_path: Path) -> None:
     assert ledger.get(some.id) is not None
     ledger.close()
     other.close()
+
+
+def test_a_second_connection_does_not_expose_the_log_to_other_processes(tmp_path: Path) -> None:
+    """Beside a worker with several connections, another process may open and close the file: nothing is lost by it."""
+    path = tmp_path / "vedette.db"
+    first, second = Ledger(path), Ledger(path)
+    log = path.with_name("vedette.db-wal")
+    first.record([decision()], 1.0)
+    before = log.stat().st_ino
+    look = "import sys, pathlib, responders.ledger as l; l.Ledger(pathlib.Path(sys.argv[1])).close()"
+    subprocess.run([sys.executable, "-c", look, str(path)], check=True, timeout=60)
+    assert log.stat().st_ino == before
+    second.record([decision(id="act-2")], 2.0)
+    third = Ledger(path)
+    assert [r.decision.id for r in third.find()] == ["act-2", "act-1"]
+    for ledger in (first, second, third):
+        ledger.close()

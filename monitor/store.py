@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ import msgspec
 from detectors.finding import Finding
 from monitor.errors import UserError
 from monitor.incidents import Incident
+from responders.database import transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS offsets (topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL,
@@ -51,7 +51,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Several threads use this connection; a reader must not see a transaction that may be rolled back.
             self._lock = threading.RLock()
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
@@ -89,7 +89,7 @@ class Store:
 
     def note(self, findings: Iterable[Finding], incidents: Iterable[Incident]) -> None:
         """What has been found, before anything is decided about it. Repeats after a crash change nothing."""
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             db.executemany(
                 "INSERT OR IGNORE INTO findings (id, ts, value) VALUES (?, ?, ?)",
                 [(f.id, f.ts, msgspec.json.encode(f)) for f in findings],
@@ -108,7 +108,7 @@ class Store:
     ) -> None:
         """The checkpoint, all or nothing. ``state`` is (scope, key, value or None to delete)."""
         changes = list(state)
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             db.executemany(
                 "INSERT OR REPLACE INTO state VALUES (?, ?, ?)", [(s, k, v) for s, k, v in changes if v is not None]
             )
@@ -126,7 +126,7 @@ class Store:
         return [msgspec.json.decode(value, type=Finding) for (value,) in rows]
 
     def published(self, ids: Iterable[str]) -> None:
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             db.executemany("UPDATE findings SET published = 1 WHERE id = ?", [(i,) for i in ids])
 
     def findings(self) -> list[Finding]:
@@ -171,24 +171,12 @@ class Store:
         rows = self._read("SELECT value FROM state WHERE key = 'meta' AND scope LIKE 'partition/%'")
         return [msgspec.msgpack.decode(blob) for (blob,) in rows]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
     def _read(self, query: str, *values: str | int) -> list[Any]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
     def _write(self, query: str, values: tuple[str, ...]) -> int:
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             return db.execute(query, values).rowcount
 
 

@@ -6,12 +6,12 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from responders.database import transaction
 from responders.decision import ActionType, Decision, Status
 from responders.record import ActionRecord, LogEntry
 
@@ -87,7 +87,7 @@ class Ledger:
         if not rows:
             return []
         new = []
-        with self._transaction():
+        with transaction(self._db, self._mutex):
             for decision, text in rows:
                 done = self._db.execute(
                     "INSERT OR IGNORE INTO actions (id, type, incident_id, status, revision, record)"
@@ -106,7 +106,7 @@ class Ledger:
         """
         new = msgspec.structs.replace(record, updated_at=now, revision=record.revision + 1)
         text, key = _dump(new), (record.decision.id, record.revision)
-        with self._transaction():
+        with transaction(self._db, self._mutex):
             old = self._db.execute("SELECT status FROM actions WHERE id = ? AND revision = ?", key).fetchone()
             if old is None:
                 return None
@@ -192,19 +192,6 @@ class Ledger:
             ).fetchall()
         names = LogEntry.__struct_fields__
         return [msgspec.convert(dict(zip(names, row, strict=True)), LogEntry) for row in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._mutex:
-            # Immediate: a transaction that reads first and then wants to write could be refused half-way.
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
 
     def _write_log(self, entry: LogEntry) -> None:
         self._db.execute(

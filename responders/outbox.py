@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +11,7 @@ import msgspec
 
 from responders.backoff import MAX_RETRY_AFTER_S, retry_delay_s
 from responders.channel import Pending, SendError, severity_rank
+from responders.database import transaction
 from responders.notice import Notice
 from responders.outbox_rows import BACKLOG, DUE, NEXT, SCHEMA, encoded, pending, urgent
 
@@ -39,7 +38,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._db.execute("PRAGMA journal_mode=WAL")
         # A message lost to a power cut is never announced again, since the ledger holds its action as done: so FULL.
         self._db.execute("PRAGMA synchronous=FULL")
@@ -54,7 +53,7 @@ class Outbox:
 
         That is so if this revision or a newer one is known already, or if it says just what was sent last.
         """
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             row = _row(db, channel, notice.incident_id)
             if row is not None and row["revision"] >= notice.revision:
                 return False
@@ -112,7 +111,7 @@ class Outbox:
 
     def begin(self, item: Pending) -> None:
         """Note that the message is about to leave; if nothing else is noted before a crash, it stays uncertain."""
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             db.execute(
                 "UPDATE outbox SET uncertain = 1 WHERE channel = ? AND incident_id = ?",
                 (item.channel, item.notice.incident_id),
@@ -120,7 +119,7 @@ class Outbox:
 
     def sent(self, item: Pending, remote_ref: str, now: float) -> None:
         """Note that the message arrived. The channel works, so its pause ends; rows long settled are dropped."""
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             row = _row(db, item.channel, item.notice.incident_id)
             newest = item.notice if row is None else pending(row).notice
             db.execute(
@@ -143,7 +142,7 @@ class Outbox:
     def failed(self, item: Pending, error: SendError, now: float) -> float:
         """Note a failure; the seconds until the next try of the message or of its whole channel (``retry_delay_s``)."""
         key = (item.channel, item.notice.incident_id)
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             pause = db.execute("SELECT failures FROM outbox_pauses WHERE channel = ?", key[:1]).fetchone()
             failures = ((pause["failures"] if pause else 0) if error.whole_channel else item.attempts) + 1
             delay_s = retry_delay_s(error, failures)
@@ -166,7 +165,7 @@ class Outbox:
 
     def forgive(self) -> None:
         """Try at once what failed permanently: to be called on start, when a person may have cured the cause."""
-        with self._transaction() as db:
+        with transaction(self._db, self._lock) as db:
             db.execute("DELETE FROM outbox_pauses WHERE permanent")
             db.execute("UPDATE outbox SET next_try_at = 0, permanent = 0 WHERE permanent")
 
@@ -178,17 +177,6 @@ class Outbox:
             Backlog(r["channel"], r["waiting"], 0.0 if r["oldest"] is None else max(now - r["oldest"], 0.0), r["error"])
             for r in rows
         ]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
 
 
 def _row(db: sqlite3.Connection, channel: str, incident_id: str) -> sqlite3.Row | None:

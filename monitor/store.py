@@ -51,7 +51,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Others may pass through, to the blocklist; what is private in it is closed by itself.
+            path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             # Several threads use this connection; a reader must not see a transaction that may be rolled back.
             self._lock = threading.RLock()
             self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)

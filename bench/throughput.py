@@ -142,6 +142,8 @@ def main() -> None:
         ID,
         "Events a second, all default detectors on, one worker",
         ("features", "form", "in process", "through broker", "aiokafka + decode", "worker / peer"),
+        notes="Through the broker: from the first event sent to the last verdict, with the producer on the same cores, "
+        "by stock Faust delivery. The peer only consumes and decodes.",
     )
     cases = [(d, form) for d in (30, 784) for form in ("json", "compact")]
     with tempfile.TemporaryDirectory() as scratch, EmbeddedBroker() as broker:
@@ -159,7 +161,7 @@ def main() -> None:
             folder.mkdir()
             ours, peer = through_worker(folder, broker.bootstrap, config, records, len(events))
             table.row(str(d), form, f"{alone:,.0f}", f"{ours:,.0f}", f"{peer:,.0f}", f"{ours / peer:.2f}")
-    publish(table, "python -m bench.throughput")
+    publish(table, f"python -m bench.throughput --events {args.events}")
 
 
 if __name__ == "__main__":

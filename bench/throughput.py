@@ -35,8 +35,8 @@ from monitor.event import Event
 from monitor.intake import Record as Taken
 from monitor.intake import take
 from monitor.kafka_admin import ensure_topics
-from replay.demo.worker import WorkerProcess, free_port
-from replay.embedded_broker import EmbeddedBroker
+from replay.demo.worker import WorkerProcess
+from replay.embedded_broker import EmbeddedBroker, free_port
 from replay.player import play_to_kafka
 from replay.schedule import Record
 

@@ -122,6 +122,8 @@ class Runtime:
             incidents |= result.incidents
             decisions += result.decisions
             self._divert(result)
+        for finding in findings:
+            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
         if findings:
             self._store.note(findings, incidents.values())
         if decisions:
@@ -156,8 +158,6 @@ class Runtime:
             self._metrics.events.labels("dead_letter").inc(len(run.dead))
             for reason, n in Counter(d.rejection.reason.value for d in run.dead).items():
                 self._metrics.rejected.labels(reason).inc(n)
-        for finding in result.findings:
-            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
         self._metrics.watermark.labels(str(run.partition)).set(self.engine.partitions[run.partition].watermark)
         self._metrics.late_rows.set(self.engine.late_rows)
         self._metrics.last_event.set(self._clock())

@@ -69,7 +69,7 @@ class EmbeddedBroker:
         binary = _binary()
         for attempt in range(1, STARTS + 1):
             # another process may take the free port before the broker does: then it dies, and another port helps
-            self._launch(binary, self._asked_port or _free_port())
+            self._launch(binary, self._asked_port or free_port())
             try:
                 self._wait()
                 return
@@ -167,7 +167,8 @@ def _binary() -> str:
         raise EmbeddedBrokerError(f"there is no embedded broker for this platform: {error}") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port nobody listens on at the moment."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from monitor.settings import Kafka
-from replay.embedded_broker import EmbeddedBroker
+from replay.embedded_broker import EmbeddedBroker, free_port
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "apache-kafka"
 STOP_TIMEOUT_S = 30
@@ -52,7 +52,7 @@ class Apache:
     data: Path
     properties: Sequence[str] = ()
     kind: Literal["embedded", "apache"] = "apache"
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     bootstrap: str = ""
 
     @property
@@ -115,13 +115,6 @@ def apache_problem() -> str:
 def topic_name(prefix: str = "topic") -> str:
     """A name no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:12]}"
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on at the moment."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def await_closed(port: int, timeout_s: float = STOP_TIMEOUT_S) -> None:

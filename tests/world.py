@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,10 +106,6 @@ class World:
                 break
         consumer.close()
         return found
-
-    def wipe(self) -> None:
-        shutil.rmtree(self.data)
-        self.data.mkdir()
 
 
 def sorted_findings(findings: Sequence[Finding]) -> list[Finding]:

@@ -25,9 +25,9 @@ from replay.demo.effects import effects_table, shown
 from replay.demo.hostile import with_bad_records
 from replay.demo.stand_in_thread import StandInThread
 from replay.demo.watch import Watch
-from replay.demo.worker import WorkerProcess, free_port
+from replay.demo.worker import WorkerProcess
 from replay.demo.workspace import Workspace, shipped
-from replay.embedded_broker import EmbeddedBroker
+from replay.embedded_broker import EmbeddedBroker, free_port
 from replay.evaluate import evaluate
 from replay.labels import read_labels
 from replay.player import play_to_kafka

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,13 +20,6 @@ _POLL_S = 0.1
 
 class WorkerError(UserError):
     """The worker did not come up, or died; the text holds the end of its log."""
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 class WorkerProcess:

@@ -82,7 +82,7 @@ def test_a_free_port_lost_to_another_process_is_replaced(monkeypatch: pytest.Mon
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         ports = iter([taken.getsockname()[1], free_port()])
-        monkeypatch.setattr(replay.embedded_broker, "_free_port", lambda: next(ports))
+        monkeypatch.setattr(replay.embedded_broker, "free_port", lambda: next(ports))
         with EmbeddedBroker() as broker:
             assert partition_counts(Kafka(brokers=(broker.bootstrap,)), []) == {}
 

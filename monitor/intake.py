@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from monitor.codec import decode_record
 from monitor.codec.limits import Limits
 from monitor.codec.tick import decode_tick
 from monitor.event import Event, Rejection
+
+
+class SourceRecord(Protocol):
+    """What a consumer gives; aiokafka's records do."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)

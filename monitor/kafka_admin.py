@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,16 @@ class TopicsReport:
 
 
 def ensure_topics(
-    kafka: Kafka, topics: Sequence[Topic], *, create: bool = True, timeout_s: float = 10.0
+    kafka: Kafka,
+    topics: Sequence[Topic],
+    *,
+    create: bool = True,
+    config: Mapping[str, str] | None = None,
+    timeout_s: float = 10.0,
 ) -> TopicsReport:
     """Make sure that the topics exist. An existing topic is never changed; another partition count is a warning.
+
+    ``config``: the broker's settings for topics that are created, such as ``cleanup.policy``.
 
     Raises:
         BrokerUnreachable: no broker answers within ``timeout_s``.
@@ -44,7 +51,7 @@ def ensure_topics(
         if missing and not create:
             names = ", ".join(f"{t.name} ({t.partitions} partitions)" for t in missing)
             raise KafkaProblem(f"topics do not exist: {names}; create them, or set topics.create: true")
-        created = _create(admin, missing, kafka) if missing else ()
+        created = _create(admin, missing, kafka, config or {}) if missing else ()
         if missing:
             admin.wait_for_topics([topic.name for topic in missing], timeout_ms=int(timeout_s * 1000))
         now = _partitions(admin, wanted, kafka)
@@ -90,9 +97,14 @@ def _partitions(admin: KafkaAdminClient, names: Iterable[str], kafka: Kafka) -> 
     return counts
 
 
-def _create(admin: KafkaAdminClient, topics: Sequence[Topic], kafka: Kafka) -> tuple[str, ...]:
+def _create(
+    admin: KafkaAdminClient, topics: Sequence[Topic], kafka: Kafka, config: Mapping[str, str]
+) -> tuple[str, ...]:
     """Names really created: another worker may have been quicker with some."""
-    new = {t.name: {"num_partitions": t.partitions, "replication_factor": t.replication} for t in topics}
+    new = {
+        t.name: {"num_partitions": t.partitions, "replication_factor": t.replication, "configs": dict(config)}
+        for t in topics
+    }
     answers: list[dict[str, Any]] = admin.create_topics(new, raise_errors=False)["topics"]
     for answer in answers:
         if answer["error_code"] not in (0, _TOPIC_EXISTS):

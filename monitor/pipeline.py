@@ -22,6 +22,7 @@ from monitor.columns import to_batches
 from monitor.core import Core
 from monitor.dedupe import Dedupe
 from monitor.event import Event
+from monitor.shares import Announcer, Message
 from monitor.step import StepResult, Verdict
 from monitor.windows import PartitionWindows
 from responders.decision import ActionType
@@ -37,8 +38,9 @@ class _Meta(msgspec.Struct):
 class PartitionPipeline:
     """Owns everything that is remembered about one partition's clients."""
 
-    def __init__(self, core: Core, state: Mapping[str, bytes]) -> None:
+    def __init__(self, core: Core, state: Mapping[str, bytes], partition: int = 0) -> None:
         self._core = core
+        self._announcer = Announcer(core.window_plan, partition)
         self._panels: dict[str, Panel] = {}
         self._dedupe = Dedupe(core.settings.clients.dedupe_s)
         self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
@@ -97,11 +99,24 @@ class PartitionPipeline:
         """Count records that were no events and went to the dead-letter topic."""
         self._meta.verdicts["dead_letter"] = self._meta.verdicts.get("dead_letter", 0) + records
 
-    def release(self, model: str, client: str) -> None:
-        """An operator (or a refused action) ends a diversion: the client's next event is looked at again."""
+    def announce(self, *, idle: bool = False) -> list[Message]:
+        """What the models must be told since the last call: shares of windows that are over, then the progress.
+
+        ``idle``: there is nothing more to read for now; then the open windows are told of as they stand, and nobody
+        need wait for this partition.
+        """
+        return self._announcer.announce(self.windows, self._meta.watermark, idle=idle)
+
+    def release(self, model: str, client: str) -> bool:
+        """An operator (or a refused action) ends a diversion: the client's next event is looked at again.
+
+        True if there was one.
+        """
         key = _pair(model, client)
-        if self._diverted_until.pop(key, None) is not None:
-            self._changed[f"divert/{key}"] = None
+        if self._diverted_until.pop(key, None) is None:
+            return False
+        self._changed[f"divert/{key}"] = None
+        return True
 
     def delta(self) -> dict[str, bytes | None]:
         """State that changed since the last call; None means gone. Together with the offsets it is a checkpoint."""

@@ -1,9 +1,9 @@
-"""Event-time tumbling windows per model, summed over partitions, closed when every partition's time has passed them."""
+"""Event-time tumbling windows per model: what one partition counts of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -104,14 +104,15 @@ class PartitionWindows:
         for w in np.unique(index[~late]).tolist():
             self._add((w, batch.model), batch.take(~late & (index == w)))
 
-    def open(self) -> Iterable[WindowKey]:
-        return self._open.keys()
+    def passed(self, watermark: float) -> list[tuple[WindowKey, OpenWindow]]:
+        """Take out the windows that are over for this partition, in order."""
+        due = sorted(key for key in self._open if self._plan.passed(key[0], watermark))
+        self._changed.update(due)
+        return [(key, self._open.pop(key)) for key in due]
 
-    def pop(self, key: WindowKey) -> OpenWindow | None:
-        """Take a window out: it is being closed."""
-        if key in self._open:
-            self._changed.add(key)
-        return self._open.pop(key, None)
+    def open(self) -> list[tuple[WindowKey, OpenWindow]]:
+        """The windows that may still grow, in order; they stay where they are."""
+        return sorted(self._open.items(), key=lambda item: item[0])
 
     def delta(self) -> dict[str, bytes | None]:
         """Windows that changed since the last call, as bytes; None for those closed since."""
@@ -139,7 +140,7 @@ class PartitionWindows:
         window = self._open.setdefault(key, OpenWindow())
         self._changed.add(key)
         window.rows += len(rows)
-        window.versions = _first_versions(Counter(window.versions) + Counter(rows.versions))
+        window.versions = first_versions(Counter(window.versions) + Counter(rows.versions))
         quota = self._plan.quotas.get(rows.model)
         if quota is not None:
             rows = rows.take(_under_quota(rows.clients, window.clients, quota))
@@ -153,59 +154,6 @@ class PartitionWindows:
             window.summaries[name] = merge(summary, fresh, self._plan.sample_rows)
 
 
-class WindowMerger:
-    """Adds the partitions' shares up and closes windows in order: by end, then by model."""
-
-    def __init__(self, plan: WindowPlan) -> None:
-        self._plan = plan
-        self._horizon = float("-inf")
-        self._late_rows = 0
-
-    @property
-    def late_rows(self) -> int:
-        """Rows of partitions that were left out as idle and came back when their windows had been closed."""
-        return self._late_rows
-
-    def advance(self, partitions: Iterable[PartitionWindows], watermark: float) -> list[ClosedWindow]:
-        """Close every window the watermark has passed.
-
-        Args:
-            partitions: all partitions, also the idle ones.
-            watermark: the least of the watermarks of the partitions that are not idle. It may fall when an idle
-                partition comes back; windows once closed stay closed.
-        """
-        before, self._horizon = self._horizon, max(self._horizon, watermark)
-        shares = list(partitions)
-        due = {key for share in shares for key in share.open() if self._plan.passed(key[0], self._horizon)}
-        closed = []
-        for key in sorted(due):
-            parts = [part for part in (share.pop(key) for share in shares) if part is not None]
-            if self._plan.passed(key[0], before):
-                self._late_rows += sum(part.rows for part in parts)
-            else:
-                closed.append(self._closed(key, parts))
-        return closed
-
-    def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode((self._horizon, self._late_rows))
-
-    def restore(self, state: bytes) -> None:
-        self._horizon, self._late_rows = msgspec.msgpack.decode(state, type=tuple[float, int])
-
-    def _closed(self, key: WindowKey, parts: list[OpenWindow]) -> ClosedWindow:
-        index, model = key
-        summaries: dict[str, Summary] = {}
-        versions: Counter[str] = Counter()
-        for part in parts:
-            versions += Counter(part.versions)
-            for name, summary in part.summaries.items():
-                known = summaries.get(name)
-                summaries[name] = summary if known is None else merge(known, summary, self._plan.sample_rows)
-        common = max(sorted(_first_versions(versions)), key=lambda name: versions[name], default="")
-        end_ts = self._plan.end_ts(index)
-        return ClosedWindow(model, index * self._plan.size_s, end_ts, sum(p.rows for p in parts), common, summaries)
-
-
 def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int) -> BoolArray:
     """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
     keep = np.zeros(len(clients), dtype=np.bool_)
@@ -217,6 +165,6 @@ def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int) ->
     return keep
 
 
-def _first_versions(versions: Counter[str]) -> dict[str, int]:
+def first_versions(versions: Counter[str]) -> dict[str, int]:
     """The alphabetically first names: each stays in every partial sum it is part of, so its count is exact."""
     return {name: versions[name] for name in sorted(versions)[:MAX_VERSIONS]}

@@ -37,7 +37,7 @@ class World:
         self.config = self.folder / "vedette.yaml"
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
-        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings")}
+        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "by-client")}
         config: dict[str, Any] = {
             "data_dir": str(self.data),
             "alerts_file": str(self.folder / "alerts.jsonl"),
@@ -46,6 +46,9 @@ class World:
                 "events": {"name": names["events"], "partitions": self.partitions},
                 "dead_letters": {"name": names["dead"]},
                 "findings": {"name": names["findings"]},
+                "state": {"name": names["state"]},
+                "windows": {"name": names["windows"]},
+                "by_client": {"name": names["by-client"]},
             },
             "detection": {"baseline": str(self.baseline)},
             "response": {"mode": "enforce"},
@@ -56,9 +59,16 @@ class World:
         self.settings: Settings = load(self.config)
         topics = self.settings.topics
         ensure_topics(self.settings.kafka, [topics.events, topics.dead_letters, topics.findings])
+        self._last_ts = 0.0
 
-    def worker(self) -> WorkerProcess:
-        return WorkerProcess(self.config, self.web_port, self.folder / "worker.log")
+    def worker(self, number: int = 0) -> WorkerProcess:
+        """A worker of the group; those with another number share the data folder and have a web port of their own."""
+        if number == 0:
+            return WorkerProcess(self.config, self.web_port, self.folder / "worker.log")
+        port = free_port()
+        own = self.folder / f"vedette-{number}.yaml"
+        own.write_text(yaml.safe_dump(yaml.safe_load(self.config.read_text()) | {"web": {"port": port}}))
+        return WorkerProcess(own, port, self.folder / f"worker-{number}.log")
 
     def play(self, records: Iterable[Record], speed: float | None = None) -> int:
         """Send, with ticks to the end; how many records."""
@@ -70,7 +80,13 @@ class World:
             close_after_s=windows.size_s + windows.grace_s + 1.0,
             speed=speed,
         )
+        self._last_ts = max(self._last_ts, played.last_ts or 0.0)
         return played.total
+
+    def until_closed(self, worker: WorkerProcess, timeout_s: float = 60.0) -> None:
+        """Until the models' windows are closed as far as events have been played, and findings are told."""
+        size_s = self.settings.windows.size_s
+        worker.until_closed((self._last_ts // size_s + 1) * size_s, timeout_s)
 
     def findings(self) -> list[Finding]:
         store = Store(self.data / "vedette.db")

@@ -14,7 +14,7 @@ from monitor import logs
 from monitor.cli.options import ConfigOption
 from monitor.config import load
 from monitor.core import load_core
-from monitor.kafka_admin import ensure_topics
+from monitor.layout import prepare
 from responders.text import visible
 
 
@@ -32,12 +32,11 @@ def run(config: ConfigOption = None) -> None:
     settings = load(config)
     logs.setup(settings.logging)
     core = load_core(settings)
-    topics = [settings.topics.events, settings.topics.dead_letters, settings.topics.findings]
-    report = ensure_topics(settings.kafka, topics, create=settings.topics.create)
+    layout, warnings = prepare(settings)
     # Faust takes two seconds to import; a configuration error need not wait for it.
     from monitor.app_main import work
 
-    work(settings, core, report.warnings)
+    work(settings, core, layout, warnings)
 
 
 def check_config(

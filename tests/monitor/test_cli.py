@@ -82,7 +82,7 @@ def desk(tmp_path: Path) -> Desk:
     ledger = Ledger(tmp_path / "data" / "vedette.db")
     found = finding(client=HOSTILE)
     incident, _ = Incidents(1800.0).merge(found, ADDRESS)
-    store.note([found], [incident])
+    store.note([found], [incident], 1.0)
     blank = Decision(
         "", ActionType.BLOCK_IP, "ip", ADDRESS, "digits", incident.id, "policy", "why", 100.0, 900.0, False
     )

@@ -35,6 +35,7 @@ def test_killed_workers_change_nothing(
             worker.start()
         player.join()
         verdicts = worker.until_judged(len(traffic))
+        world.until_closed(worker)
         world_settled(world)
     finally:
         worker.stop()

@@ -66,6 +66,8 @@ def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
         store="memory://",
         # two workers of a machine share data_dir, but not this
         datadir=str(Path(settings.data_dir) / f"faust-{settings.web.port}"),
+        # records are acknowledged by checkpoints, which come when Faust asks for them (revoked, stopping)
+        stream_wait_empty=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
         agent_supervisor=mode.CrashingSupervisor,
@@ -212,8 +214,8 @@ class _Worker:
 def _states(settings: Settings, layout: Layout, service: Service) -> StateStore:
     if settings.stream.state == "local":
         return LocalState(service.store)
-    fence_s = settings.kafka.session_timeout_s / 2
-    return Changelog(settings.kafka, settings.topics.state.name, layout.state, fence_s=fence_s)
+    settle_s = 2 * settings.kafka.session_timeout_s
+    return Changelog(settings.kafka, settings.topics.state.name, layout.state, settle_s=settle_s)
 
 
 def _pages(app: faust.App, worker: _Worker) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterable
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,33 +25,37 @@ log = structlog.get_logger("vedette.changelog")
 
 #: Largest piece of a value in one record; brokers take about a million bytes unless told otherwise.
 PIECE_BYTES = 512 * 1024
+#: Header of a record without value: the epoch of who wrote it.
+BY = "vedette-epoch"
 _FETCH_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class _Owned:
-    """One scope: where its log is, which records hold what, and what can be buried after the next commit."""
+    """One scope: where its log is, which records hold what, and which it does without, each with since when."""
 
     partition: int
     epoch: str
     number: int = 0
     keys: dict[str, list[bytes]] = field(default_factory=dict)
     committed: bytes | None = None
-    garbage: list[bytes] = field(default_factory=list)
+    garbage: deque[tuple[float, bytes]] = field(default_factory=deque)
+    seen_s: float = 0.0
 
 
 class Changelog:
     """A ``StateStore`` on a topic with ``partitions`` partitions.
 
-    Records that the state does without are buried right after a commit, unless that took longer than ``fence_s``:
-    an owner who was away so long may have been replaced, and must not touch what its successor relies on.
+    Records that the state does without are buried ``settle_s`` after the commit that replaced them, in the course of
+    which an owner that was replaced has learnt of it: what its successor relies on must not be buried. An owner that
+    was stopped meanwhile (no save for as long, or one that took as long) begins to count anew.
     """
 
-    def __init__(self, kafka: Kafka, topic: str, partitions: int, *, fence_s: float) -> None:
+    def __init__(self, kafka: Kafka, topic: str, partitions: int, *, settle_s: float) -> None:
         self._kafka = kafka
         self._topic = topic
         self._partitions = partitions
-        self._fence_s = fence_s
+        self._settle_s = settle_s
         self._owned: dict[str, _Owned] = {}
         self._producer: AIOKafkaProducer | None = None
 
@@ -80,7 +84,8 @@ class Changelog:
         if fold.missing:
             log.error("state is incomplete: records of the state topic are gone", scope=scope, values=fold.missing)
         owned.keys = {name: value.keys for name, value in fold.live.items()}
-        owned.garbage = fold.garbage()
+        owned.seen_s = time.monotonic()
+        owned.garbage = deque((owned.seen_s, key) for key in fold.garbage())
         self._owned[scope] = owned
         saved = Saved({name: value.blob for name, value in fold.live.items()}, fold.next_offset)
         log.info(
@@ -97,7 +102,7 @@ class Changelog:
         owned = self._owned.get(scope)
         if owned is None:
             raise StateTakenError(f"{scope}: nobody here has loaded it")
-        started = time.monotonic()
+        self._count_anew_if_away(owned)
         keys = dict(owned.keys)
         superseded: list[bytes] = []
         sends = []
@@ -119,18 +124,25 @@ class Changelog:
         await self._send_as(commit, owned, Commit(next_offset, len(keys)))
         if self._owned.get(scope) is not owned:
             raise StateTakenError(f"{scope}: it was loaded again meanwhile")
-        owned.garbage += superseded + ([owned.committed] if owned.committed else [])
+        self._count_anew_if_away(owned)
+        owned.garbage += [(owned.seen_s, key) for key in superseded + ([owned.committed] if owned.committed else [])]
         owned.keys, owned.committed = keys, commit
-        if time.monotonic() - started < self._fence_s:
-            garbage, owned.garbage = owned.garbage, []
-            await self._bury(owned.partition, garbage)
+        await self._bury(owned)
         return written
 
-    async def _bury(self, partition: int, keys: Iterable[bytes]) -> None:
+    def _count_anew_if_away(self, owned: _Owned) -> None:
+        now = time.monotonic()
+        if now - owned.seen_s > self._settle_s:
+            owned.garbage = deque((now, key) for _, key in owned.garbage)
+        owned.seen_s = now
+
+    async def _bury(self, owned: _Owned) -> None:
         assert self._producer is not None
         # Nobody waits for these: what is not buried now is found again at the next takeover.
-        for key in keys:
-            await self._producer.send(self._topic, key=key, value=None, partition=partition)
+        while owned.garbage and owned.seen_s - owned.garbage[0][0] >= self._settle_s:
+            _, key = owned.garbage.popleft()
+            by = [(BY, owned.epoch.encode())]
+            await self._producer.send(self._topic, key=key, value=None, partition=owned.partition, headers=by)
 
     async def _read(self, scope: str, partition: int, upto: int) -> Fold:
         """All records up to an offset, folded."""
@@ -150,7 +162,7 @@ class Changelog:
             done = False
             while not done:
                 for record in (await consumer.getmany(tp, timeout_ms=1000)).get(tp, ()):
-                    fold.feed(record.key, record.value)
+                    fold.feed(record.key, record.value, dict(record.headers).get(BY, b"").decode())
                     done = record.offset >= upto
         finally:
             await consumer.stop()

@@ -92,13 +92,17 @@ class Fold:
         self._name_of: dict[bytes, str] = {}
         self.live: dict[str, Value] = {}
 
-    def feed(self, raw_key: bytes, raw: bytes | None) -> None:
-        """Raises ValueError or msgspec.DecodeError for what no ``Changelog`` wrote."""
+    def feed(self, raw_key: bytes, raw: bytes | None, by: str = "") -> None:
+        """One record; ``by``: the epoch of who buries, for one without value.
+
+        Raises ValueError or msgspec.DecodeError for what no ``Changelog`` wrote.
+        """
         key = Key.decode(raw_key)
         if key.scope != self._scope:
             return
         if raw is None:
-            self._bury(raw_key)
+            if by == self._epoch:
+                self._bury(raw_key)
             return
         entry = _DECODER.decode(raw)
         if isinstance(entry, Marker):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,18 @@ class World:
         """Until the models' windows are closed as far as events have been played, and findings are told."""
         size_s = self.settings.windows.size_s
         worker.until_closed((self._last_ts // size_s + 1) * size_s, timeout_s)
+
+    def until_shared(self, group: Sequence[WorkerProcess], timeout_s: float = 60.0) -> list[list[int]]:
+        """Until every partition is owned once and loaded; who owns which."""
+        end = time.monotonic() + timeout_s
+        while True:
+            reports = [worker.readiness() or {} for worker in group]
+            shares: list[list[int]] = [report.get("partitions", []) for report in reports]
+            owned = sorted(p for share in shares for p in share)
+            if owned == list(range(self.partitions)) and all(report.get("ready") for report in reports):
+                return shares
+            assert time.monotonic() < end, f"partitions are owned like this: {shares}"
+            time.sleep(0.05)
 
     def findings(self) -> list[Finding]:
         store = Store(self.data / "vedette.db")

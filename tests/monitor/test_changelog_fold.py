@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from monitor.changelog_fold import Commit, Fold, Gone, Key, Marker, Part, encode_entry
 
 SCOPE = "events/3"
-Log = list[tuple[bytes, bytes | None]]
+#: Key, value, and who buries it.
+Log = list[tuple[bytes, bytes | None, str]]
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Owner:
     def put(self, entry: Marker | Part | Gone | Commit) -> bytes:
         self.number += 1
         key = Key(self.scope, self.epoch, self.number).encode()
-        self.log.append((key, encode_entry(entry)))
+        self.log.append((key, encode_entry(entry), ""))
         return key
 
     def save(self, changes: dict[str, bytes | None], offset: int, *, commits: bool = True, buries: bool = True) -> None:
@@ -55,14 +56,14 @@ class Owner:
         self.garbage += superseded + ([self.committed] if self.committed else [])
         self.keys, self.committed = keys, commit
         if buries:
-            self.log += [(key, None) for key in self.garbage]
+            self.log += [(key, None, self.epoch) for key in self.garbage]
             self.garbage = []
 
 
 def folded(log: Log, scope: str = SCOPE) -> Fold:
     fold = Fold(scope)
-    for key, value in log:
-        fold.feed(key, value)
+    for key, value, by in log:
+        fold.feed(key, value, by)
     return fold
 
 
@@ -72,9 +73,9 @@ def state(fold: Fold) -> dict[str, bytes]:
 
 def compacted(log: Log, upto: int, *, burials_too: bool) -> Log:
     """The log as a broker may leave it: of the first ``upto`` records only each key's newest; perhaps no burials."""
-    newest = {key: at for at, (key, _) in enumerate(log[:upto])}
-    kept = [(key, value) for at, (key, value) in enumerate(log[:upto]) if newest[key] == at]
-    return [(k, v) for k, v in kept if v is not None or not burials_too] + log[upto:]
+    newest = {key: at for at, (key, _, _) in enumerate(log[:upto])}
+    kept = [entry for at, entry in enumerate(log[:upto]) if newest[entry[0]] == at]
+    return [entry for entry in kept if entry[1] is not None or not burials_too] + log[upto:]
 
 
 def test_a_save_without_its_commit_does_not_count() -> None:
@@ -92,9 +93,9 @@ def test_a_former_owner_cannot_change_anything_after_the_marker() -> None:
     old = Owner(log, "a")
     old.save({"x": b"old", "y": b"old"}, 10)
     new = Owner(log, "b")
-    old.save({"x": b"stale", "y": None}, 99, buries=False)
+    old.save({"x": b"stale", "y": None}, 99)
     new.save({"x": b"new"}, 12)
-    old.save({"z": b"stale"}, 100, buries=False)
+    old.save({"z": b"stale"}, 100)
     fold = folded(log)
     assert (state(fold), fold.next_offset) == ({"x": b"new", "y": b"old"}, 12)
 

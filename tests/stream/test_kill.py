@@ -36,7 +36,7 @@ def test_killed_workers_change_nothing(
         player.join()
         verdicts = worker.until_judged(len(traffic))
         world.until_closed(worker)
-        world_settled(world)
+        settled(world)
     finally:
         worker.stop()
         player.join()
@@ -50,7 +50,7 @@ def test_killed_workers_change_nothing(
     assert len(addresses) == len(set(addresses)) > 0
 
 
-def world_settled(world: World) -> None:
+def settled(world: World) -> None:
     """Until no action is pending."""
     from responders.decision import Status
     from responders.ledger import Ledger

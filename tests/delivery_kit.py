@@ -1,17 +1,16 @@
-"""For the tests of batch delivery: an app on a real broker, what its agents were given, and what the group committed."""
+"""For the tests of batch delivery: an app on a real broker, what its agents were given, what its group committed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from brokers import BrokerHandle, topic_name
-from faust.types import TP
 
 from monitor.delivery import BatchApp, RecordBatch, batches
 
@@ -138,5 +137,3 @@ async def running(app: BatchApp) -> AsyncIterator[BatchApp]:
 async def commit(app: BatchApp) -> None:
     """Commit what may be committed, now."""
     await app.consumer.commit()
-
-

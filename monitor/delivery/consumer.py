@@ -157,6 +157,8 @@ class BatchConsumer(Consumer):
                 self._moves[tp] = position
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        if not (self.app.conf.stream_wait_empty or self.app.should_stop):
+            await self.commit(revoked)  # Faust does so only where it waits for the agents
         await super().on_partitions_revoked(revoked)  # waits for the agents, and commits what they acknowledge
         for tp in revoked:
             self._moves.pop(tp, None)

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import faust
-from faust.exceptions import ImproperlyConfigured
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from brokers import BrokerHandle, topic_name
@@ -24,6 +23,7 @@ from delivery_kit import (
     producing,
     running,
 )
+from faust.exceptions import ImproperlyConfigured
 
 from monitor.delivery import BatchApp, batches
 
@@ -39,12 +39,12 @@ async def test_nothing_is_committed_before_it_is_acknowledged(broker: BrokerHand
         await taken.until_records(107)
         await commit(app)
         assert await committed(broker, group, topic, 0) is None
-        for batch in taken.batches:
-            if batch.tp.partition == 0 and batch.next_offset <= 40:
-                assert batch.ack()
-                assert not batch.ack()  # the second time does nothing
+        some = [b for b in taken.batches if b.tp.partition == 0 and b.next_offset <= 40]
+        for batch in some:
+            assert batch.ack()
+            assert not batch.ack()  # the second time does nothing
         await commit(app)
-        assert await committed(broker, group, topic, 0) == 40
+        assert await committed(broker, group, topic, 0) == some[-1].next_offset <= 40
         assert await committed(broker, group, topic, 1) is None
         for batch in taken.batches:
             batch.ack()

@@ -49,17 +49,31 @@ def numbered(first: int, last: int) -> list[bytes]:
     return [b"%d" % i for i in range(first, last)]
 
 
-async def committed(broker: BrokerHandle, group: str, topic: str, partition: int = 0) -> int | None:
-    """What the broker holds for the group."""
+@contextlib.asynccontextmanager
+async def _member(broker: BrokerHandle, group: str, tp: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer with the group's name that does not join it."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=group, enable_auto_commit=False)
-    tp = TopicPartition(topic, partition)
     consumer.assign([tp])
     await consumer.start()
     try:
-        offset: int | None = await consumer.committed(tp)
-        return offset
+        yield consumer
     finally:
         await consumer.stop()
+
+
+async def committed(broker: BrokerHandle, group: str, topic: str, partition: int = 0) -> int | None:
+    """What the broker holds for the group."""
+    tp = TopicPartition(topic, partition)
+    async with _member(broker, group, tp) as consumer:
+        offset: int | None = await consumer.committed(tp)
+        return offset
+
+
+async def commit_as(broker: BrokerHandle, group: str, topic: str, offset: int) -> None:
+    """Let a group that nobody has joined begin at ``offset``."""
+    tp = TopicPartition(topic, 0)
+    async with _member(broker, group, tp) as consumer:
+        await consumer.commit({tp: offset})
 
 
 def make_app(broker: BrokerHandle, group: str | None = None, **options: Any) -> BatchApp:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-import aiokafka
 from aiokafka.errors import IllegalStateError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TP
@@ -23,23 +22,8 @@ from mode.utils.futures import notify
 
 from monitor.delivery.batch import BatchMessage, Fetched
 from monitor.delivery.progress import Progress
+from monitor.delivery.thread import BatchConsumerThread
 from monitor.delivery.topic import BatchTopic
-
-
-class _Thread(AIOKafkaConsumerThread):
-    """Runs aiokafka's consumer; makes one ``Fetched`` of a batch partition's records."""
-
-    consumer: BatchConsumer
-
-    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Mapping[TP, Any]:
-        records = await super()._fetch_records(consumer, *args, **options)
-        # No await from here on: generation and epoch are those in which the records were taken.
-        topics = self.consumer.batch_topics
-        generation = consumer._coordinator.generation
-        return {
-            tp: [Fetched(found, generation, self.consumer.epoch(tp, generation))] if tp.topic in topics else found
-            for tp, found in records.items()
-        }
 
 
 class BatchConsumer(Consumer):
@@ -63,7 +47,7 @@ class BatchConsumer(Consumer):
         return progress.epoch if progress is not None and progress.generation == generation else 0
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return _Thread(self, loop=self.loop, beacon=self.beacon)
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def subscribe(self, topics: Iterable[str]) -> None:
         for channel in self.app.topics:

@@ -14,6 +14,7 @@ from delivery_kit import (
     Taken,
     ack,
     commit,
+    commit_as,
     committed,
     fill,
     keep,
@@ -179,7 +180,8 @@ async def test_gaps_of_transactions(broker: BrokerHandle) -> None:
 
 
 @pytest.mark.kafka
-async def test_gaps_of_compaction(broker: BrokerHandle) -> None:
+@pytest.mark.parametrize("begin", [None, 1])
+async def test_gaps_of_compaction(broker: BrokerHandle, begin: int | None) -> None:
     """A compacted topic, from its beginning and from a committed offset that lies in a gap."""
     topic = await make_topic(
         broker,
@@ -193,6 +195,8 @@ async def test_gaps_of_compaction(broker: BrokerHandle) -> None:
     )
     await _until_compacted(broker, topic)
     app = make_app(broker, broker_max_poll_records=3)
+    if begin is not None:
+        await commit_as(broker, app.conf.id, topic, begin)
     taken = Taken(app, topic, then=keep)
     async with running(app):
         await taken.until(lambda: b"last" in taken.values())
@@ -202,7 +206,7 @@ async def test_gaps_of_compaction(broker: BrokerHandle) -> None:
         for batch in taken.batches[1:]:
             batch.ack()
         await commit(app)
-        assert await committed(broker, app.conf.id, topic) is None  # the first is still open
+        assert await committed(broker, app.conf.id, topic) == begin  # the first is still open
         taken.batches[0].ack()
         await commit(app)
         assert await committed(broker, app.conf.id, topic) == offsets[-1] + 1

@@ -80,8 +80,16 @@ class Runtime:
 
     def take(self, records: Iterable[Record]) -> list[Taken]:
         """Decode; the caller must have stored the dead letters safely before it calls ``commit``."""
-        owned = [r for r in records if r.partition in self.engine.partitions]
-        return take(owned, self._done, self._limits, self._clock())
+        homes: dict[tuple[str, int], list[Record]] = {}
+        for record in records:
+            if record.partition in self.engine.partitions:
+                homes.setdefault((record.topic, record.partition), []).append(record)
+        now = self._clock()
+        runs = [
+            take(topic, partition, mine, self.next_offset(topic, partition), self._limits, now)
+            for (topic, partition), mine in homes.items()
+        ]
+        return [run for run in runs if run.next_offset > self.next_offset(run.topic, run.partition)]
 
     def commit(self, runs: Sequence[Taken]) -> list[StepResult]:
         """Judge, decide, and write it all down; when this returns, the runs' offsets may be acknowledged.

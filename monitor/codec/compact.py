@@ -56,7 +56,7 @@ def decode_compact(raw: bytes, limits: Limits, now: float | None) -> list[Event 
         try:
             decoded.append(_request(frame, limits, now))
         except Rejection as rejection:
-            decoded.append(Rejected(rejection, record_of(_framed(bytes(frame)))))
+            decoded.append(Rejected(rejection, record_of(framed(frame))))
     return decoded
 
 
@@ -137,7 +137,7 @@ def encode_compact(events: Sequence[Event]) -> bytes:
 
 def encode_request(event: Event) -> bytes:
     """One event as a frame: its length and its MessagePack."""
-    return _framed(_ENCODER.encode(_wire(event)))
+    return framed(_ENCODER.encode(_wire(event)))
 
 
 def record_of(frames: bytes) -> bytes:
@@ -147,8 +147,9 @@ def record_of(frames: bytes) -> bytes:
     return HEADER.pack(MAGIC, VERSION, _ZEROS, len(frames)) + frames
 
 
-def _framed(request: bytes) -> bytes:
-    return _LENGTH.pack(len(request)) + request
+def framed(request: bytes | memoryview) -> bytes:
+    """One request's MessagePack as a frame."""
+    return _LENGTH.pack(len(request)) + bytes(request)
 
 
 def _wire(event: Event) -> CompactEvent:

@@ -45,11 +45,11 @@ class Rejected(NamedTuple):
 def decode_compact(raw: bytes, limits: Limits, now: float | None) -> list[Event | Rejected]:
     """Requests of one record, in order; never raises. A bad request costs itself only, a broken frame the rest."""
     try:
-        body = _body(raw, limits)
+        frames = split(raw, limits)
     except Rejection as rejection:
         return [Rejected(rejection, raw)]
     decoded: list[Event | Rejected] = []
-    for frame in _frames(body, limits):
+    for frame in frames:
         if isinstance(frame, Rejected):
             decoded.append(frame)
             continue
@@ -58,6 +58,14 @@ def decode_compact(raw: bytes, limits: Limits, now: float | None) -> list[Event 
         except Rejection as rejection:
             decoded.append(Rejected(rejection, record_of(framed(frame))))
     return decoded
+
+
+def split(raw: bytes, limits: Limits) -> Iterator[memoryview | Rejected]:
+    """Frames until the body ends; what cannot be told apart any more comes as one Rejected, and is the last.
+
+    Raises Rejection for a record that does not say soundly where its body ends.
+    """
+    return _frames(_body(raw, limits), limits)
 
 
 def _body(raw: bytes, limits: Limits) -> memoryview:
@@ -85,7 +93,6 @@ def body_length(header: bytes) -> int:
 
 
 def _frames(body: memoryview, limits: Limits) -> Iterator[memoryview | Rejected]:
-    """Frames until the body ends; what cannot be told apart any more comes as one Rejected, and is the last."""
     start = count = 0
     while start < len(body):
         problem = None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.codec import Limits, decode_record, encode_compact, encode_json
 from monitor.codec.route import routes
-from monitor.event import Event
+from monitor.event import Event, Reason
 from tests.monitor.event_strategies import assert_same, events, unhurried
 from tests.monitor.hostile import hostile_records, nasty_but_valid
 from tests.monitor.hostile_parts import compact_record, event_json, request_bytes
@@ -67,6 +67,24 @@ def test_addresses_that_are_one_are_one_client() -> None:
 def test_what_cannot_be_decoded_keeps_its_bytes_under_no_key() -> None:
     for raw in (b"", b"{", b"\xff\x00", b"\x89VDT", event_json()[:-1], b" " * (LIMITS.max_bytes + 1)):
         assert routes(raw, LIMITS) == [(b"", raw)]
+
+
+def test_what_follows_the_last_sound_request_goes_under_no_key() -> None:
+    good, bad = request_bytes(client={"id": "c"}), request_bytes(client={"ip": "nowhere"})
+    record = bytearray(compact_record([good, bad, good]))
+    record[12 + 8 + len(good) + len(bad)] += 1  # the last request's length
+    last = record[12 + 8 + len(good) + len(bad) :]
+    kept = routes(bytes(record), LIMITS)
+    assert [key for key, _ in kept] == [b"client:c", b""]
+    assert kept[0][1] == compact_record([good])
+    [(first, _), (rest, raw)] = decode_record(kept[1][1], LIMITS).rejections
+    assert (first.reason, rest.reason) == (Reason.BAD_ADDRESS, Reason.MALFORMED)
+    assert raw[12:] == last
+
+
+def test_more_requests_than_are_allowed_stay_together() -> None:
+    record = compact_record([request_bytes(client={"id": str(i)}) for i in range(4)])
+    assert routes(record, Limits(max_requests=3)) == [(b"", record)]
 
 
 def test_a_bad_request_among_good_ones_costs_them_nothing() -> None:

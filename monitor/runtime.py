@@ -16,7 +16,7 @@ from monitor.codec import encode_json
 from monitor.codec.limits import Limits
 from monitor.core import Core
 from monitor.incidents import Incident
-from monitor.intake import Record, SourceRecord, Taken, take
+from monitor.intake import SourceRecord, Taken, take
 from monitor.metrics import Metrics
 from monitor.pipeline import PartitionPipeline
 from monitor.shares import Message
@@ -81,9 +81,7 @@ class Runtime:
 
     def take(self, topic: str, partition: int, records: Sequence[SourceRecord], next_offset: int) -> Taken:
         """Decode; the caller must store the dead letters safely before it saves the state."""
-        own = [Record(topic, partition, r.offset, r.key, r.value, tuple(r.headers)) for r in records]
-        taken = take(own, {(topic, partition): next_offset}, self._limits, self._clock())
-        return taken[0] if taken else Taken(topic, partition, next_offset)
+        return take(topic, partition, records, next_offset, self._limits, self._clock())
 
     def judge(self, pipeline: PartitionPipeline, taken: Taken) -> StepResult:
         """Judge and decide, and write all of it down; what is left to do is to save the state."""

@@ -87,22 +87,23 @@ class PartitionWindows:
         """Rows whose window was over, by the partition's own time, when they came; they are in no window."""
         return self._late_rows
 
-    def absorb(self, batch: EventBatch, watermarks: FloatArray) -> None:
+    def absorb(self, batch: EventBatch, watermarks: FloatArray, weight: int = 1) -> None:
         """Add clean rows of one model, in the partition's order.
 
         Args:
             batch: the rows.
             watermarks: newest event time (or tick) in the partition up to each row, itself included, ``(n,)``.
+            weight: of how many rows each is a fair sample; it counts for so many, in the quota too.
         """
         if not self._plan.detectors.get(batch.model):
             return
         index = window_index(batch.ts, self._plan.size_s)
         late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
         if late.any():
-            self._late_rows += int(np.count_nonzero(late))
+            self._late_rows += int(np.count_nonzero(late)) * weight
             self._late_changed = True
         for w in np.unique(index[~late]).tolist():
-            self._add((w, batch.model), batch.take(~late & (index == w)))
+            self._add((w, batch.model), batch.take(~late & (index == w)), weight)
 
     def passed(self, watermark: float) -> list[tuple[WindowKey, OpenWindow]]:
         """Take out the windows that are over for this partition, in order."""
@@ -136,33 +137,52 @@ class PartitionWindows:
             if window is not None:
                 self._open[int(index), model] = window
 
-    def _add(self, key: WindowKey, rows: EventBatch) -> None:
+    def _add(self, key: WindowKey, rows: EventBatch, weight: int) -> None:
         window = self._open.setdefault(key, OpenWindow())
         self._changed.add(key)
-        window.rows += len(rows)
-        window.versions = first_versions(Counter(window.versions) + Counter(rows.versions))
+        window.rows += len(rows) * weight
+        versions = Counter(window.versions)
+        for version, n in Counter(rows.versions).items():
+            versions[version] += n * weight
+        window.versions = first_versions(versions)
         quota = self._plan.quotas.get(rows.model)
         if quota is not None:
-            rows = rows.take(_under_quota(rows.clients, window.clients, quota))
+            rows = rows.take(_under_quota(rows.clients, window.clients, quota, weight))
         if not len(rows):
             return
         for name, detector in self._plan.detectors[rows.model].items():
-            fresh = detector.summarise(rows)
+            fresh = _times(detector.summarise(rows), weight)
             summary = window.summaries.get(name)
             if summary is None:
                 summary = Summary(0, {k: np.zeros_like(v) for k, v in fresh.counts.items()})
             window.summaries[name] = merge(summary, fresh, self._plan.sample_rows)
 
 
-def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int) -> BoolArray:
+def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int, weight: int) -> BoolArray:
     """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
-    keep = np.zeros(len(clients), dtype=np.bool_)
-    for i, client in enumerate(clients):
+    left: dict[str, int] = {}
+    for client, rows in Counter(clients).items():
         have = taken.get(client, 0)
-        if have < quota:
-            taken[client] = have + 1
-            keep[i] = True
+        room = max(-((have - quota) // weight), 0)  # a row begins where there is room, however little
+        if rows > room:
+            left[client] = rows = room
+        if rows:
+            taken[client] = have + rows * weight
+    keep = np.ones(len(clients), dtype=np.bool_)
+    if left:
+        for i, client in enumerate(clients):
+            if client in left:
+                keep[i] = left[client] > 0
+                left[client] -= 1
     return keep
+
+
+def _times(summary: Summary, weight: int) -> Summary:
+    """Every count so many times; a sample stays what it is."""
+    if weight == 1:
+        return summary
+    counts = {name: values * weight for name, values in summary.counts.items()}
+    return Summary(summary.count * weight, counts, summary.sample_hash, summary.sample_x)
 
 
 def first_versions(versions: Counter[str]) -> dict[str, int]:

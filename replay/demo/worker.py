@@ -105,7 +105,7 @@ class WorkerProcess:
         )
 
     def until_closed(self, event_ts: float, timeout_s: float = 60.0) -> None:
-        """Wait until model windows are closed, and saved, up to an event time. Raises WorkerError if it takes longer."""
+        """Wait until model windows are closed, and saved, up to an event time. Raises WorkerError on time-out."""
         end = time.monotonic() + timeout_s
         closed_ts = 0.0
         while time.monotonic() < end:

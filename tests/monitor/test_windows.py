@@ -317,6 +317,53 @@ def test_no_client_has_more_than_its_quota_and_all_rows_are_counted() -> None:
     assert len(window.summaries["sampler"].sample_x) == SAMPLE_ROWS
 
 
+def test_a_sampled_row_counts_for_as_many_as_it_stands_for() -> None:
+    """One row of weight 3 is what three such rows would be, in every count."""
+    rows = [row(1, 1.0, 1, "n", "7"), row(2, 1.0, 2, "n", "8"), row(3, 2.0, 2, "n", "8"), row(4, 11.0, 3, "n", "8")]
+    sample, whole = PartitionWindows(PLAN), PartitionWindows(PLAN)
+    sample.absorb(batch_of(rows), np.array([1.0, 1.0, 100.0, 100.0]), weight=3)
+    whole.absorb(batch_of([r for r in rows for _ in range(3)]), np.repeat([1.0, 1.0, 100.0, 100.0], 3))
+    assert sample.delta() == whole.delta()
+    assert sample.late_rows == 6
+
+
+def test_a_quota_takes_weighted_rows_in_while_there_is_room() -> None:
+    share = PartitionWindows(PLAN)
+    share.absorb(batch_of([row(i, 1.0, client=1) for i in range(4)]), np.full(4, 1.0), weight=2)
+    window = dict(share.passed(1e9))[0, "m"]
+    assert window is not None
+    taken = -(-QUOTA // 2) * 2
+    assert (window.rows, window.summaries["shift"].count, window.clients) == (8, taken, {"client:1": taken})
+    assert window.summaries["shift"].counts["above"].max() == taken
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.integers(1, 3),
+)
+def test_quotas_take_each_clients_first_rows(batches: list[list[int]], quota: int, weight: int) -> None:
+    """As counted row by row."""
+    plan = replace(PLAN, detectors={"m": {"sampler": Sampler({})}}, sample_rows=1000, quotas={"m": quota})
+    share = PartitionWindows(plan)
+    taken: dict[int, int] = {}
+    kept, number = [], 0
+    for clients in batches:
+        rows = [row(number + i, 1.0, client=c) for i, c in enumerate(clients)]
+        number += len(rows)
+        share.absorb(batch_of(rows), np.full(len(rows), 1.0), weight)
+        for r in rows:
+            if taken.get(r.client, 0) < quota:
+                taken[r.client] = taken.get(r.client, 0) + weight
+                kept.append(r)
+    window = dict(share.passed(1e9))[0, "m"]
+    assert window is not None
+    assert window.clients == {f"client:{client}": n for client, n in taken.items()}
+    assert window.summaries["sampler"].count == len(kept) * weight
+    expected = Sampler({}).summarise(batch_of(kept))
+    assert np.array_equal(window.summaries["sampler"].sample_hash, expected.sample_hash)
+
+
 def test_the_quota_begins_anew_in_each_window() -> None:
     reader = Reader(1)
     reader.read(0, [row(i, 1.0) for i in range(5)] + [row(i, 11.0) for i in range(5, 10)])

@@ -1,4 +1,4 @@
-"""State in a topic of a real broker: takeovers, large values, and owners who do not know yet that they were replaced."""
+"""State in a topic of a real broker: takeovers, large values, and owners who do not know that they were replaced."""
 
 from __future__ import annotations
 

@@ -122,7 +122,9 @@ def _semantic_errors(s: Settings) -> list[str]:
         "response.caps.max_active_blocks response.caps.max_client_share response.caps.max_actions_per_hour "
         "response.caps.max_ttl_s "
         "response.caps.max_clients_per_ip kafka.session_timeout_s "
-        "topics.events.partitions topics.dead_letters.partitions topics.findings.partitions"
+        "topics.events.partitions topics.dead_letters.partitions topics.findings.partitions "
+        "topics.state.partitions topics.windows.partitions topics.by_client.partitions "
+        "stream.checkpoint_s stream.overload.behind_s stream.overload.dwell_s retention.days"
     )
     for path in numbers.split():
         value: Any = s
@@ -135,7 +137,7 @@ def _semantic_errors(s: Settings) -> list[str]:
         errors.append("kafka.brokers: name at least one HOST:PORT")
     if not 0 <= s.web.port <= 65535:
         errors.append(f"web.port: {s.web.port} is no port")
-    errors += _policy_errors(s) + _secret_errors(s)
+    errors += _topic_errors(s) + _overload_errors(s) + _policy_errors(s) + _secret_errors(s)
     for i, network in enumerate(s.response.allowlist.networks):
         try:
             ipaddress.ip_network(network)
@@ -161,6 +163,33 @@ def _baseline_errors(s: Settings) -> list[str]:
     if not path or Path(path).is_file():
         return []
     return [f"detection.baseline: no file {path!r}; make one with `vedette calibrate CLEAN... -o FILE`"]
+
+
+def _topic_errors(s: Settings) -> list[str]:
+    """Topics that must not be the same, and counts that cannot fit; what the broker has is checked at the start."""
+    topics = s.topics
+    named = [(f, getattr(topics, f)) for f in topics.__struct_fields__ if f != "create"]
+    errors = [f"topics.{f}.name: must not be empty" for f, topic in named if not topic.name]
+    taken: dict[str, str] = {}
+    for f, topic in named:
+        other = taken.setdefault(topic.name, f)
+        if other != f:
+            errors.append(f"topics.{f}.name: {topic.name!r} is topics.{other}.name already; give each its own topic")
+    judged = (topics.by_client.partitions if s.stream.rekey else None) or topics.events.partitions
+    if topics.state.partitions not in (None, judged):
+        what = "topics.by_client" if s.stream.rekey else "topics.events"
+        errors.append(f"topics.state.partitions: {topics.state.partitions}, but {what} has {judged}; leave it out")
+    if topics.windows.partitions not in (None, 1):
+        errors.append("topics.windows.partitions: must be 1, so that one worker adds the windows up; leave it out")
+    return errors
+
+
+def _overload_errors(s: Settings) -> list[str]:
+    o = s.stream.overload
+    if o.behind_s < o.far_behind_s < o.lost_s < float("inf"):
+        return []
+    steps = f"{o.behind_s:g}, {o.far_behind_s:g}, {o.lost_s:g}"
+    return [f"stream.overload: behind_s, far_behind_s and lost_s must increase, got {steps}"]
 
 
 def _policy_errors(s: Settings) -> list[str]:

@@ -40,6 +40,31 @@ class Metrics:
             "vedette_last_event_timestamp_seconds", "Wall time of the last record taken", registry=r
         )
 
+        self.lag_records = Gauge(
+            "vedette_lag_records", "Records of the partition that wait to be judged", ["partition"], registry=r
+        )
+        self.lag_seconds = Gauge(
+            "vedette_lag_seconds",
+            "Age of the newest judged record (its Kafka timestamp), over all partitions",
+            registry=r,
+        )
+        self.overload_level = Gauge(
+            "vedette_overload_level", "0: everything is looked at; 1 to 3: less, to catch up", registry=r
+        )
+        self.sampled_rows = Counter(
+            "vedette_sampled_rows", "Rows left out to catch up, by what did not see them", ["by"], registry=r
+        )
+        self.checkpoint_bytes = Histogram(
+            "vedette_checkpoint_bytes",
+            "State written by one checkpoint",
+            buckets=(1e3, 1e4, 1e5, 1e6, 1e7, 1e8),
+            registry=r,
+        )
+        self.recovery = Gauge(
+            "vedette_recovery_seconds", "Wall time that reading the state of new partitions took, last time", registry=r
+        )
+        self.rebalances = Counter("vedette_rebalances", "Times that partitions changed hands", registry=r)
+
     def render(self) -> bytes:
         """The Prometheus text exposition."""
         return generate_latest(self.registry)

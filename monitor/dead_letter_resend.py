@@ -56,7 +56,8 @@ def resend(
     producer = KafkaProducer(
         **client_options(kafka),
         acks="all",
-        enable_idempotence=True,
+        # to an idempotent producer a single record that is too large is fatal; a repeated event is dropped anyway
+        enable_idempotence=False,
         linger_ms=5,
         max_request_size=_MAX_RECORD_BYTES,
         delivery_timeout_ms=int(_TIMEOUT_S * 1000),

@@ -21,6 +21,8 @@ from monitor.settings import Kafka
 QUIET_S: Final = 0.5
 #: Something is known to be left, but does not come.
 _STALLED_S: Final = 60.0
+#: Beyond what the broker calls the end there is nothing, or, with the embedded one, the rest of the last batch.
+_BEYOND_S: Final = 2.0
 _POLL_S: Final = 0.2
 _FETCH_BYTES: Final = 32 * 1024 * 1024
 
@@ -55,8 +57,10 @@ class DeadLetterTopic:
                 return None
             consumer.assign([place])
             consumer.seek(place, offset)
-            end = time.monotonic() + timeout_s
-            while time.monotonic() < end:
+            if offset >= consumer.end_offsets([place])[place]:
+                timeout_s = _BEYOND_S
+            give_up_s = time.monotonic() + timeout_s
+            while time.monotonic() < give_up_s:
                 for record in consumer.poll(timeout_ms=int(_POLL_S * 1000), max_records=1).get(place, ()):
                     try:
                         item = _item(record) if record.offset == offset else None

@@ -46,7 +46,9 @@ class Office:
             },
         }
         self.settings = self.limit(self.max_event_bytes)
-        ensure_topics(self.settings.kafka, [self.settings.topics.events, self.settings.topics.dead_letters])
+        topics = self.settings.topics
+        small = {names["events"]: {"max.message.bytes": "1000000"}}
+        ensure_topics(self.settings.kafka, [topics.events, topics.dead_letters], configs=small)
 
     @property
     def events(self) -> str:

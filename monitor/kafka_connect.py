@@ -26,6 +26,7 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
         KafkaProblem: the login is refused, or an address is none.
     """
     where = ", ".join(kafka.brokers)
+    options = client_options(kafka)  # what is missing here no broker can mend: it is said first
     _knock_at_one(kafka, timeout_s)
     clients: list[KafkaNetClient] = []
 
@@ -36,7 +37,7 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     timeout_ms = int(timeout_s * 1000)
     try:
         admin = KafkaAdminClient(
-            **client_options(kafka),
+            **options,
             bootstrap_timeout_ms=timeout_ms,
             request_timeout_ms=timeout_ms,
             reconnect_backoff_max_ms=500,

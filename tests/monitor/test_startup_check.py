@@ -51,6 +51,13 @@ def found(settings: Settings) -> list[tuple[str, str, str]]:
     return [(p.level, p.where, p.what) for p in check(settings)]
 
 
+@pytest.fixture(autouse=True)
+def _logging_stays() -> Iterator[None]:
+    """``vedette run`` sets the process's logging up; the tests share a process."""
+    with mock.patch("monitor.logs.setup"):
+        yield
+
+
 @pytest.fixture
 def good(broker: BrokerHandle, tmp_path: Path, baseline: Path) -> Settings:
     return settings_for(broker.kafka, tmp_path, baseline)

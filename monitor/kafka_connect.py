@@ -23,7 +23,7 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     Raises:
         CredentialsError: see ``monitor.kafka_auth``.
         BrokerUnreachable: no broker answers within ``timeout_s``.
-        KafkaProblem: the login is refused, or an address is none.
+        KafkaProblem: the login is refused, an address is none, or a right is missing for what is asked inside.
     """
     where = ", ".join(kafka.brokers)
     options = client_options(kafka)  # what is missing here no broker can mend: it is said first
@@ -51,6 +51,8 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     with closing(admin):
         try:
             yield admin
+        except kafka_errors.AuthorizationError as error:
+            raise KafkaProblem(f"Kafka at {where} does not allow it: {error}") from error
         except kafka_errors.KafkaError as error:
             raise BrokerUnreachable(f"Kafka at {where} failed while in use: {error}") from error
 

@@ -10,7 +10,7 @@ from monitor.check_group import check_group
 from monitor.check_host import check_host
 from monitor.check_topics import check_topics
 from monitor.errors import UserError
-from monitor.kafka_connect import KafkaProblem, admin_client
+from monitor.kafka_connect import BrokerUnreachable, KafkaProblem, admin_client
 from monitor.problem import Problem
 from monitor.secret import CredentialsError
 from monitor.settings import Settings
@@ -19,14 +19,23 @@ __all__ = ["Problem", "check", "startup_error"]
 
 
 def check(
-    settings: Settings, *, load_baseline: bool = True, now: float | None = None, timeout_s: float = 10.0
+    settings: Settings,
+    *,
+    load_baseline: bool = True,
+    unreachable_is_error: bool = True,
+    now: float | None = None,
+    timeout_s: float = 10.0,
 ) -> list[Problem]:
-    """All problems, those of this machine first. Changes nothing, neither here nor on the broker. Never raises.
+    """All problems, those of this machine first. Changes nothing, neither here nor on the broker.
 
     Args:
         load_baseline: False where the caller has loaded the core already.
+        unreachable_is_error: False where the caller waits for a broker that is not up yet.
         now: wall clock, epoch seconds.
         timeout_s: for each step with the broker.
+
+    Raises:
+        BrokerUnreachable: no broker answers, with ``unreachable_is_error=False``.
     """
     found = list(check_host(settings, time.time() if now is None else now, load=load_baseline))
     try:
@@ -40,6 +49,8 @@ def check(
     except CredentialsError as error:
         found.append(Problem("error", "kafka", str(error), "secrets are read from a variable or a file"))
     except KafkaProblem as error:
+        if isinstance(error, BrokerUnreachable) and not unreachable_is_error:
+            raise
         found.append(Problem("error", "kafka.brokers", str(error), "see docs/operations.md, start-up errors"))
     return found
 

@@ -31,6 +31,6 @@ def check_all(config: ConfigOption = None) -> None:
         text = escape(visible(str(problem), 2000, lines=True))
         console.print(f"[{colour}]{problem.level}:[/] {text}", highlight=False, soft_wrap=True)
     errors = sum(p.level == "error" for p in problems)
-    console.print(f"{errors} errors, {len(problems) - errors} warnings; mode: [bold]{settings.response.mode}[/]")
+    console.print(f"errors: {errors}, warnings: {len(problems) - errors}; mode: [bold]{settings.response.mode}[/]")
     if errors:
         raise typer.Exit(1)

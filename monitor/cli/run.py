@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,6 @@ from monitor import logs
 from monitor.cli.options import ConfigOption
 from monitor.config import load
 from monitor.core import load_core
-from monitor.kafka_admin import TopicsReport
 from monitor.kafka_wait import wait_for_broker, with_patience
 from monitor.startup_check import check, startup_error
 from monitor.topics import ensure_worker_topics
@@ -45,13 +45,13 @@ def run(
     log = structlog.get_logger("vedette")
     if wait:
         wait_for_broker(settings, log.warning)
-    problems = check(settings, load_baseline=False)
+        look = partial(check, settings, load_baseline=False, unreachable_is_error=False)
+        problems = with_patience(look, log.warning)
+    else:
+        problems = check(settings, load_baseline=False)
     if error := startup_error(problems):
         raise error
-
-    def ensure() -> TopicsReport:
-        return ensure_worker_topics(settings)
-
+    ensure = partial(ensure_worker_topics, settings)
     report = with_patience(ensure, log.warning) if wait else ensure()
     if report.created:
         log.info("topics created", topics=list(report.created))

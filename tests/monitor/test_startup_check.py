@@ -21,6 +21,7 @@ from kafka.structs import OffsetAndMetadata
 
 from monitor.check_host import check_host
 from monitor.kafka_admin import ensure_topics, partition_counts
+from monitor.kafka_connect import BrokerUnreachable
 from monitor.problem import Problem
 from monitor.settings import Detection, InternalTopic, Kafka, Settings, Stream, Topic, Topics, Web
 from monitor.startup_check import check, startup_error
@@ -184,6 +185,8 @@ def test_a_broker_that_is_not_there(tmp_path: Path, baseline: Path) -> None:
     ((level, where, what),) = found(settings)
     assert (level, where) == ("error", "kafka.brokers")
     assert "Connection refused" in what
+    with pytest.raises(BrokerUnreachable):
+        check(settings, unreachable_is_error=False)
 
 
 def test_a_password_that_is_not_there(tmp_path: Path, baseline: Path) -> None:
@@ -321,7 +324,7 @@ def test_the_command_shows_everything_and_starts_nothing(good: Settings, tmp_pat
     ran = vedette("check", "-c", config)
     assert ran.code == 1
     assert "error: topics.windows.partitions: topic" in ran.words
-    assert "1 errors, 0 warnings; mode: dry-run" in ran.words
+    assert "errors: 1, warnings: 0; mode: dry-run" in ran.words
     started = vedette("run", "-c", config)
     assert started.code == 2
     assert "cannot start: 1 error topics.windows.partitions" in started.words

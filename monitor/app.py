@@ -7,7 +7,7 @@ supervisor to restart: never past unwritten work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from faust.types import TP, StreamT
 
 from monitor.app_credentials import faust_credentials
 from monitor.app_events import Events
+from monitor.app_rekey import Rekey
 from monitor.changelog import Changelog
+from monitor.codec.limits import Limits
 from monitor.delivery import BatchApp, batches
 from monitor.event import Reason, Rejection
 from monitor.intake import DeadLetter, Record
@@ -111,7 +113,7 @@ class _Worker:
             "events",
             self._states,
             service.metrics,
-            lambda partition, saved: service.runtime.pipeline(partition, saved.values),
+            lambda partition, saved: service.runtime.pipeline(partition, saved.values, layout.sources),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved,
         )
@@ -127,6 +129,10 @@ class _Worker:
             self._read(layout.judged, self.lanes, self._events.handle),
             self._read(topics.windows.name, self.windows, self._judge_windows),
         ]
+        if stream.rekey:
+            limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
+            rekey = Rekey(app, layout.judged, layout.partitions, limits)
+            self._agent(topics.events.name, rekey.run)
         self._findings = app.topic(topics.findings.name, **_RAW)
 
     def _read(self, topic: str, lanes: Any, handle: Any) -> Reader[Any]:
@@ -134,19 +140,22 @@ class _Worker:
             await self._app.consumer.seek(TP(topic, partition), offset)
 
         reader: Reader[Any] = Reader(lanes, handle, seek)
+        self._agent(topic, reader.run)
+        return reader
+
+    def _agent(self, topic: str, read: Callable[[AsyncIterator[Batch]], Awaitable[None]]) -> None:
+        """An agent that gives ``read`` the topic's batches, in whichever way they are delivered."""
         stream = self._settings.stream
-        source = self._app.batch_topic(topic, **_RAW) if stream.delivery == "batch" else self._app.topic(topic, **_RAW)
+        batched = stream.delivery == "batch"
+        source = self._app.batch_topic(topic, **_RAW) if batched else self._app.topic(topic, **_RAW)
 
         async def run(records: StreamT[Any]) -> None:
-            delivered: AsyncIterator[Batch] = (
-                batches(records)
-                if stream.delivery == "batch"
-                else stock_batches(records, stream.batch_events, stream.batch_within_s)
-            )
-            await reader.run(delivered)
+            if batched:
+                await read(batches(records))
+            else:
+                await read(stock_batches(records, stream.batch_events, stream.batch_within_s))
 
         self._app.agent(source, name=topic)(run)
-        return reader
 
     async def _judge_windows(self, lane: Lane[ShiftWatch], batch: Batch) -> None:
         messages: list[Message] = []

@@ -43,7 +43,9 @@ class Events:
         self._telling: dict[int, asyncio.Lock] = {}
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
-        taken = self._service.runtime.take(self._layout.judged, lane.partition, batch.records, lane.next_offset)
+        taken = self._service.runtime.take(
+            lane.state, self._layout.judged, lane.partition, batch.records, lane.next_offset
+        )
         self._service.found(self._service.runtime.judge(lane.state, taken))
         letters = self.bury(lane, taken.dead)
         self._announce(lane, lane.state.announce())

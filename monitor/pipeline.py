@@ -22,6 +22,7 @@ from monitor.columns import align_scores, to_batches
 from monitor.core import Core
 from monitor.dedupe import Dedupe
 from monitor.event import Event
+from monitor.origins import Origins
 from monitor.shares import Announcer, Message
 from monitor.step import StepResult, Verdict
 from monitor.windows import PartitionWindows
@@ -38,9 +39,11 @@ class _Meta(msgspec.Struct):
 class PartitionPipeline:
     """Owns everything that is remembered about one partition's clients."""
 
-    def __init__(self, core: Core, state: Mapping[str, bytes], partition: int = 0) -> None:
+    def __init__(self, core: Core, state: Mapping[str, bytes], partition: int = 0, sources: int = 1) -> None:
         self._core = core
         self._announcer = Announcer(core.window_plan, partition)
+        #: Of re-keyed records; without re-keying it stays empty.
+        self.origins = Origins(sources)
         self._panels: dict[str, Panel] = {}
         self._widths = {model: found.scores for model, found in core.baseline.models.items()}
         self._dedupe = Dedupe(core.settings.clients.dedupe_s)
@@ -120,6 +123,7 @@ class PartitionPipeline:
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
             ("window", self.windows.delta()),
             ("incident", self._cases.delta()),
+            ("origin", self.origins.delta()),
         ):
             changes |= {f"{room}/{name}": value for name, value in delta.items()}
         changes["meta"] = msgspec.msgpack.encode(self._meta)
@@ -235,6 +239,7 @@ class PartitionPipeline:
             self._meta = msgspec.msgpack.decode(rooms["meta"][""], type=_Meta)
         self._dedupe.restore(rooms.get("dedupe", {}))
         self._cases.restore(rooms.get("incident", {}))
+        self.origins.restore(rooms.get("origin", {}))
         self.windows.restore(rooms.get("window", {}))
         for key, blob in rooms.get("divert", {}).items():
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)

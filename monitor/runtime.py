@@ -71,16 +71,24 @@ class Runtime:
         self._addresses: set[tuple[str, str]] = set()
         self._steps: Counter[int] = Counter()
 
-    def pipeline(self, partition: int, state: Mapping[str, bytes]) -> PartitionPipeline:
-        """A partition's pipeline as its last checkpoint left it."""
-        return PartitionPipeline(self._core, state, partition)
+    def pipeline(self, partition: int, state: Mapping[str, bytes], sources: int = 1) -> PartitionPipeline:
+        """A partition's pipeline as its last checkpoint left it; ``sources``: partitions of the events topic."""
+        return PartitionPipeline(self._core, state, partition, sources)
 
     def watch(self, state: Mapping[str, bytes], partitions: int) -> ShiftWatch:
         """The models' watch as its last checkpoint left it."""
         return ShiftWatch(self._core, state, partitions)
 
-    def take(self, topic: str, partition: int, records: Sequence[SourceRecord], next_offset: int) -> Taken:
+    def take(
+        self, pipeline: PartitionPipeline, topic: str, partition: int, records: Sequence[SourceRecord], next_offset: int
+    ) -> Taken:
         """Decode; the caller must store the dead letters safely before it saves the state."""
+        if self._core.settings.stream.rekey:
+            after = max(records[-1].offset + 1, next_offset)
+            records = pipeline.origins.fresh(records, next_offset, self._limits)
+            taken = take(topic, partition, records, next_offset, self._limits, self._clock())
+            taken.next_offset = after
+            return taken
         return take(topic, partition, records, next_offset, self._limits, self._clock())
 
     def judge(self, pipeline: PartitionPipeline, taken: Taken) -> StepResult:

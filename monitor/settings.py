@@ -236,7 +236,7 @@ class Notifications(_Base, frozen=True):
 
 
 class Retention(_Base, frozen=True):
-    """How long what is over is kept in ``vedette.db``."""
+    """How long published findings are kept in ``vedette.db``, in days of event time."""
 
     days: float = 90.0
 

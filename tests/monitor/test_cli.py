@@ -23,7 +23,12 @@ from responders.ledger import Ledger
 COMMANDS = (
     [],
     ["run"],
+    ["check"],
     ["check-config"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "show"],
+    ["dead-letters", "replay"],
     ["demo"],
     ["calibrate"],
     ["replay"],

@@ -33,6 +33,14 @@ def test_a_part_of_a_section_keeps_its_other_defaults() -> None:
     assert (events.name, events.partitions) == ("inference-events", 12)
 
 
+def test_internal_topics_are_named_after_their_group() -> None:
+    topics = parse({"kafka": {"group": "team a"}, "topics": {"windows": {"name": "vedette-windows"}}}).topics
+    names = (topics.state.name, topics.windows.name, topics.by_client.name)
+    assert names == ("team-a-state", "vedette-windows", "team-a-by-client")
+    assert (topics.windows.partitions, topics.by_client.partitions) == (1, None)
+    assert parse({"topics": {"state": {"replication": 3}}}).topics.state.name == "vedette-state"
+
+
 def test_the_state_follows_the_topic_that_is_judged() -> None:
     counts = {"events": {"partitions": 4}, "by_client": {"partitions": 8}, "state": {"partitions": 8}}
     assert parse({"topics": counts, "stream": {"rekey": True}}).topics.state.partitions == 8

@@ -121,7 +121,7 @@ class Process:
         return self
 
     async def read(self, batch: Sequence[Record]) -> None:
-        taken = self._runtime.take("t", 0, batch, self.lane.next_offset)
+        taken = self._runtime.take(self.lane.state, "t", 0, batch, self.lane.next_offset)
         self._runtime.judge(self.lane.state, taken)
         self.lane.cover(self.acks.batch(taken.next_offset), taken.next_offset)
         await self.save()

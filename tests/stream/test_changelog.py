@@ -11,9 +11,9 @@ from brokers import BrokerHandle, topic_name
 
 from monitor.changelog import PIECE_BYTES, Changelog
 from monitor.kafka_admin import ensure_topics
-from monitor.layout import COMPACTED
 from monitor.settings import Topic
 from monitor.state import Saved, StateTakenError
+from monitor.topics import COMPACTED
 
 Make = Callable[[], Changelog]
 
@@ -22,7 +22,7 @@ Make = Callable[[], Changelog]
 async def make(broker: BrokerHandle) -> AsyncIterator[Make]:
     """Owners on one topic with two partitions; each call is another worker."""
     topic = topic_name("state")
-    await asyncio.to_thread(ensure_topics, broker.kafka, [Topic(topic, partitions=2)], config=COMPACTED)
+    await asyncio.to_thread(ensure_topics, broker.kafka, [Topic(topic, partitions=2)], configs={topic: COMPACTED})
     made: list[Changelog] = []
 
     def owner() -> Changelog:

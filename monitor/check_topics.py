@@ -88,7 +88,7 @@ def _count(key: str, topic: Topic, have: int) -> Iterator[Problem]:
         return
     what = f"topic {topic.name} has {have} partitions, not {topic.partitions}"
     where = f"topics.{key}.partitions"
-    if key in ("state", "windows"):
+    if key == "state":
         cure = "delete it while no worker runs, or name another: an internal topic must fit the topic that is judged"
         yield Problem("error", where, what, cure)
     else:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from detectors.finding import Finding
+from monitor import dead_letter_spool
 from monitor.alerts import AlertsFile
 from monitor.core import Core
 from monitor.intake import DeadLetter
@@ -33,6 +32,9 @@ log = structlog.get_logger("vedette.service")
 _LOOK_S = 0.5
 #: Metrics that need the database are refreshed this often.
 _GAUGES_S = 5.0
+#: Old findings are removed this often.
+_PRUNE_S = 3600.0
+_DAY_S = 86400.0
 #: Findings that their worker has not published in this time are published by the responder.
 _OVERDUE_S = 5.0
 
@@ -64,6 +66,7 @@ class Service:
         self._change = 0
         self._stopping = False
         self._gauges_at = 0.0
+        self._pruned_at = time.monotonic()
 
     def found(self, result: StepResult) -> None:
         """What a step said is written down: publish it and act on it."""
@@ -128,6 +131,10 @@ class Service:
         if time.monotonic() - self._gauges_at > _GAUGES_S:
             self._gauges_at = time.monotonic()
             await asyncio.to_thread(self._response.measure, self.metrics)
+        if time.monotonic() - self._pruned_at > _PRUNE_S:
+            self._pruned_at = time.monotonic()
+            oldest_ts = self.store.newest_event_ts() - self._settings.retention.days * _DAY_S
+            await asyncio.to_thread(self.store.prune, oldest_ts)
 
     async def deliver(self) -> None:
         """Messages out of the outbox, while this worker responds; until ``stop``."""
@@ -164,19 +171,8 @@ class Service:
             await self._response.deliverer.stop()
 
     def spool(self, letter: DeadLetter) -> None:
-        """A dead letter that its topic will not take: kept in ``dead-letters.jsonl``, bytes in base64."""
-        line = msgspec.json.encode(
-            {
-                "reason": letter.rejection.reason.value,
-                "detail": letter.rejection.detail,
-                "topic": letter.record.topic,
-                "partition": letter.record.partition,
-                "offset": letter.record.offset,
-                "raw": base64.b64encode(letter.raw).decode(),
-            }
-        )
-        with (self._data / "dead-letters.jsonl").open("ab") as file:
-            file.write(line + b"\n")
+        """A dead letter that its topic will not take: kept in the data folder."""
+        dead_letter_spool.append(self._data / dead_letter_spool.SPOOL, letter, self._clock())
 
     def ready(self, partitions: Collection[int]) -> None:
         """The broker has given us these partitions."""

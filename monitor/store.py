@@ -169,6 +169,17 @@ class Store:
         findings = [msgspec.json.decode(value, type=Finding) for value, _ in rows]
         return findings, max((row for _, row in rows), default=since)
 
+    def prune(self, before_ts: float, batch: int = 1000) -> int:
+        """Remove published findings older than ``before_ts`` (event time); how many. Others can write between batches.
+
+        Incidents and the ledger stay: they are the record of what was done to whom, and grow with attacks alone.
+        """
+        query = "DELETE FROM findings WHERE id IN (SELECT id FROM findings WHERE published = 1 AND ts < ? LIMIT ?)"
+        removed = 0
+        while found := self._write(query, (before_ts, batch)):
+            removed += found
+        return removed
+
     def incidents(self) -> list[tuple[Incident, Mark]]:
         """Every incident with the operator's word on it, oldest first."""
         rows = self._read("SELECT value, mark, marks FROM incidents ORDER BY opened_ts, id")

@@ -29,9 +29,9 @@ def internal_topics(settings: Settings, events_partitions: int) -> dict[str, Top
     if settings.stream.rekey:
         found["by_client"] = _counted(topics.by_client, events_partitions)
         judged = found["by_client"].partitions
-    found["windows"] = _counted(topics.windows, 1)
     if settings.stream.state == "changelog":
         found["state"] = _counted(topics.state, judged)
+    found["windows"] = _counted(topics.windows, 1)
     return found
 
 

@@ -100,7 +100,7 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
         ({"topics": {"state": {"name": ""}}}, "topics.state.name"),
         ({"topics": {"state": {"partitions": 3}}}, "topics.state.partitions"),
         ({"topics": {"state": {"partitions": 0}}}, "topics.state.partitions"),
-        ({"topics": {"windows": {"partitions": 2}}}, "topics.windows.partitions"),
+        ({"topics": {"windows": {"partitions": 0}}}, "topics.windows.partitions"),
         ({"stream": {"overload": {"behind_s": 60}}}, "stream.overload"),
         ({"stream": {"overload": {"lost_s": float("nan")}}}, "stream.overload"),
         ({"stream": {"overload": {"max_level": 4}}}, "stream.overload.max_level"),

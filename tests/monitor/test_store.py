@@ -153,3 +153,19 @@ def test_a_folder_of_another_version_is_refused(path: Path) -> None:
     db.close()
     with pytest.raises(StoreError, match="another format"):
         Store(path)
+
+
+def test_old_published_findings_go_and_nothing_else(path: Path) -> None:
+    store = Store(path)
+    found = [finding(ts=float(ts)) for ts in range(10)]
+    incident, _ = Incidents(600).merge(found[0], "203.0.113.9")
+    store.note(found, [incident], 1.0)
+    store.published(f.id for f in found if f.ts != 2.0)
+    # smaller batches than there are findings to remove
+    assert store.prune(before_ts=7.0, batch=2) == 6
+    assert [f.ts for f in store.findings()] == [2.0, 7.0, 8.0, 9.0]
+    assert [f.ts for f in store.unpublished()] == [2.0]
+    assert store.incident(incident.id) is not None
+    assert store.prune(before_ts=7.0, batch=2) == 0
+    store.note([finding(ts=11.0)], [], 1.0)
+    store.close()

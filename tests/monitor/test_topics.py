@@ -56,6 +56,6 @@ def test_which_internal_topics_are_in_use() -> None:
         return {key: topic.partitions for key, topic in found.items()}
 
     assert counts(Stream()) == {"state": 6, "windows": 1}
-    assert counts(Stream(state="local")) == {}
+    assert counts(Stream(state="local")) == {"windows": 1}
     assert counts(Stream(rekey=True)) == {"by_client": 6, "state": 6, "windows": 1}
     assert counts(Stream(rekey=True), by_client=12) == {"by_client": 12, "state": 12, "windows": 1}

@@ -113,6 +113,10 @@ class BatchConsumer(Consumer):
         await super().seek(partition, offset)
         self._begin_at({partition: offset})
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        if partition.topic not in self.batch_topics:  # they are moved before the next fetch, in aiokafka's own thread
+            await super()._seek(partition, offset)
+
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         await super().seek_wait(partitions)
         self._begin_at(partitions)

@@ -44,28 +44,89 @@ async def test_seek_back(broker: BrokerHandle) -> None:
         assert await committed(broker, app.conf.id, topic) == 100
 
 
-@pytest.mark.parametrize("offset", [0, 55])
-async def test_seek_while_an_agent_works(broker: BrokerHandle, offset: int) -> None:
-    """Batches that wait behind the one in hand are not given to the agent after a seek."""
-    topic = await make_topic(broker)
-    await fill(broker, topic, numbered(0, 200))
-    app = make_app(broker, broker_max_poll_records=10)
+class Standing:
+    """An app whose agent stands still with its first batch until ``go``; a neighbour shows that fetching goes on."""
 
-    async def seek_once(batch: RecordBatch) -> None:
-        if batch.records[0].offset == 20 and not batch.stale and sought == []:
-            sought.append(len(taken.batches))
-            await app.consumer.seek(batch.tp, offset)
+    def __init__(self, broker: BrokerHandle, topic: str, other: str, maxsize: int) -> None:
+        self.app = make_app(broker, broker_max_poll_records=10)
+        self.go = asyncio.Event()
+        self.taken = Taken(self.app, topic, then=self._wait, maxsize=maxsize)
+        self._neighbour = Taken(self.app, other, then=keep)
+        self._broker, self._other = broker, other
+
+    async def _wait(self, batch: RecordBatch) -> None:
+        await self.go.wait()
         batch.ack()
 
-    sought: list[int] = []
-    taken = Taken(app, topic, then=seek_once)
+    async def until_waiting(self, count: int) -> None:
+        """Until the agent has a batch in hand and ``count`` more are delivered behind it."""
+        await self.taken.until(lambda: self.taken.batches)
+        while sum(map(len, self.app.consumer._progress.values())) < count + 1:
+            await self.fetched_again()
+
+    async def fetched_again(self) -> None:
+        seen = len(self._neighbour.offsets())
+        await fill(self._broker, self._other, [b"x"])
+        await self._neighbour.until_records(seen + 1)
+
+
+async def test_seek_leaves_out_what_waits_behind_the_batch_in_hand(broker: BrokerHandle) -> None:
+    topic, other = await make_topic(broker), await make_topic(broker)
+    await fill(broker, topic, numbered(0, 200))
+    standing = Standing(broker, topic, other, maxsize=8)
+    async with running(standing.app):
+        await standing.until_waiting(4)
+        await standing.app.consumer.seek(TP(topic, 0), 5)
+        standing.go.set()
+        await standing.taken.until(lambda: standing.taken.batches[-1].next_offset == 200)
+        assert [r.offset for b in standing.taken.batches[1:] for r in b.records] == list(range(5, 200))
+        await commit(standing.app)
+        assert await committed(broker, standing.app.conf.id, topic) == 200
+
+
+async def test_emptied_queues_are_filled_again(broker: BrokerHandle) -> None:
+    """Faust empties them whenever flow resumes. The batch in hand is not repeated."""
+    topic, other = await make_topic(broker), await make_topic(broker)
+    await fill(broker, topic, numbered(0, 200))
+    standing = Standing(broker, topic, other, maxsize=8)
+    async with running(standing.app):
+        await standing.until_waiting(4)
+        standing.app.consumer.stop_flow()
+        standing.app.flow_control.suspend()
+        standing.app.flow_control.resume()
+        standing.app.consumer.resume_flow()
+        standing.go.set()
+        await standing.taken.until_records(200)
+        assert standing.taken.offsets() == list(range(200))
+        await commit(standing.app)
+        assert await committed(broker, standing.app.conf.id, topic) == 200
+
+
+@pytest.mark.parametrize("how", ["pause", "seek"])
+async def test_fetched_and_not_yet_delivered(broker: BrokerHandle, how: str) -> None:
+    """One fetch brings eight partitions; while the third waits for room, all are paused, or moved back."""
+    topic, other = await make_topic(broker, partitions=8), await make_topic(broker)
+    for partition in range(8):
+        await fill(broker, topic, numbered(0, 1), partition)
+    standing = Standing(broker, topic, other, maxsize=1)
+    app, taken = standing.app, standing.taken
+    tps = [TP(topic, partition) for partition in range(8)]
     async with running(app):
-        await taken.until(lambda: sought and taken.batches[-1].next_offset == 200)
-        later = taken.batches[sought[0] :]
-        assert later[0].records[0].offset == offset
-        assert [r.offset for b in later for r in b.records] == list(range(offset, 200))
-        await commit(app)
-        assert await committed(broker, app.conf.id, topic) == 200
+        await taken.until_records(1)
+        if how == "pause":
+            app.consumer.pause_partitions(tps)
+            standing.go.set()
+            await standing.fetched_again()
+            app.consumer.resume_partitions(tps)
+            await taken.until_records(8)
+            assert sorted(b.tp.partition for b in taken.batches) == list(range(8))
+            return
+        for tp in tps:
+            await app.consumer.seek(tp, 0)
+        standing.go.set()
+        await taken.until_records(9)
+        await standing.fetched_again()
+        assert sorted(b.tp.partition for b in taken.batches[1:]) == list(range(8))
 
 
 @pytest.mark.parametrize("clears", [False, True])
@@ -110,13 +171,17 @@ async def test_seek_to_committed_offsets_repeats_nothing_that_is_in_hand(broker:
     app = make_app(broker, broker_max_poll_records=10)
 
     async def now_and_then(batch: RecordBatch) -> None:
-        if len(taken.batches) % 5 == 0:
+        if batch.next_offset <= 100:
+            batch.ack()
+        elif len(taken.batches) % 5 == 0:
+            await commit(app)
             await app.consumer.perform_seek()
 
     taken = Taken(app, topic, then=now_and_then)
     async with running(app):
-        await taken.until(lambda: taken.batches and taken.batches[-1].next_offset == 500)
-        assert_no_hole(taken.batches)
+        await taken.until_records(500)
+        assert taken.offsets() == list(range(500))
+        assert await committed(broker, app.conf.id, topic) == 100
         for batch in taken.batches:
             batch.ack()
         await commit(app)

@@ -17,22 +17,17 @@ from detectors.run import Run
 T = TypeVar("T")
 
 
-class _Part(msgspec.Struct, array_like=True):
-    """One detector's part of k clients: arrays as little-endian bytes; runs and events of those who have one."""
+class Dossiers(msgspec.Struct, array_like=True):
+    """Stored dossiers of k clients: arrays ``(k, d, ...)`` as little-endian bytes; runs and events in their order."""
 
+    detectors: list[str]
+    last_ts: bytes
     log_e: bytes
     opinions: bytes
     running: bytes
     runs: list[Run]
     crossed: bytes
     found: list[str]
-
-
-class Dossiers(msgspec.Struct, array_like=True):
-    """Stored dossiers of k clients."""
-
-    last_ts: bytes
-    parts: dict[str, _Part]
 
 
 class DossierTable:
@@ -119,6 +114,11 @@ class DossierTable:
         self._crossed[slot, d] = True
         self._found[key] = event
 
+    def stored_bytes(self, slots: IntArray) -> IntArray:
+        """Bytes that ``stored`` needs for each client, about, ``(k,)``: runs count as much as all do on average."""
+        run = self.runs_nbytes // max(len(self._runs), 1)
+        return np.asarray(self.slot_bytes + run * np.count_nonzero(self.running[slots], axis=1), dtype=np.int64)
+
     def run_bytes(self, slots: IntArray) -> IntArray:
         """Bytes that the clients' runs take, about, ``(k,)``."""
         of = np.nonzero(self.running[slots])[0]
@@ -127,40 +127,42 @@ class DossierTable:
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""
-        parts = {}
-        for d, name in enumerate(self._detectors):
-            running, crossed = self.running[slots, d], self._crossed[slots, d]
-            parts[name] = _Part(
-                self.log_e[slots, d].astype("<i4").tobytes(),
-                self.opinions[slots, d].astype("<i8").tobytes(),
-                running.tobytes(),
-                [self._runs[key] for key in (slots[running] * self._d + d).tolist()],
-                crossed.tobytes(),
-                [self._found[key] for key in (slots[crossed] * self._d + d).tolist()],
-            )
-        return Dossiers(self.last_ts[slots].astype("<f8").tobytes(), parts)
+        return Dossiers(
+            self._detectors,
+            self.last_ts[slots].astype("<f8", copy=False).tobytes(),
+            self.log_e[slots].astype("<i4", copy=False).tobytes(),
+            self.opinions[slots].astype("<i8", copy=False).tobytes(),
+            self.running[slots].tobytes(),
+            [self._runs[key] for key in self._keys(slots, self.running)],
+            self._crossed[slots].tobytes(),
+            [self._found[key] for key in self._keys(slots, self._crossed)],
+        )
 
     def restore(self, slots: IntArray, stored: Dossiers, wanted: BoolArray) -> None:
         """Take back what ``stored`` gave for some clients: of the ``wanted`` ones, who go into ``slots``.
 
-        Detectors that are not in it, or had other levels then, begin anew.
+        Detectors that are not in it begin anew, and all do if detectors had other levels then.
         """
         self.last_ts[slots] = np.frombuffer(stored.last_ts, "<f8")[wanted]
+        shape = (len(wanted), len(stored.detectors), *self.log_e.shape[2:])
+        if len(stored.log_e) != 4 * int(np.prod(shape)):
+            return
+        log_e = np.frombuffer(stored.log_e, "<i4").reshape(shape)
+        opinions = np.frombuffer(stored.opinions, "<i8").reshape(shape[:2])
+        running = np.frombuffer(stored.running, np.bool_).reshape(shape[:2])
+        crossed = np.frombuffer(stored.crossed, np.bool_).reshape(shape[:2])
+        #: Where a run or an event of a stored client and detector goes; -1: nowhere.
+        keys = np.full(shape[:2], -1, dtype=np.int64)
         for d, name in enumerate(self._detectors):
-            part = stored.parts.get(name)
-            shape = (len(wanted), *self.log_e.shape[2:])
-            if part is None or len(part.log_e) != 4 * int(np.prod(shape)):
-                continue
-            self.log_e[slots, d] = np.frombuffer(part.log_e, "<i4").reshape(shape)[wanted]
-            self.opinions[slots, d] = np.frombuffer(part.opinions, "<i8")[wanted]
-            self.running[slots, d] = np.frombuffer(part.running, np.bool_)[wanted]
-            self._crossed[slots, d] = np.frombuffer(part.crossed, np.bool_)[wanted]
-            key = np.full(len(wanted), -1, dtype=np.int64)
-            key[wanted] = slots * self._d + d
-            runs = _of_wanted(key, part.running, part.runs)
-            self._runs.update(runs)
-            self.runs_nbytes += sum(run.nbytes for run in runs.values())
-            self._found.update(_of_wanted(key, part.crossed, part.found))
+            if name in stored.detectors:
+                was = stored.detectors.index(name)
+                self.log_e[slots, d], self.opinions[slots, d] = log_e[wanted, was], opinions[wanted, was]
+                self.running[slots, d], self._crossed[slots, d] = running[wanted, was], crossed[wanted, was]
+                keys[wanted, was] = slots * self._d + d
+        runs = _known(keys[running], stored.runs)
+        self._runs |= runs
+        self.runs_nbytes += sum(run.nbytes for run in runs.values())
+        self._found |= _known(keys[crossed], stored.found)
 
     def _end(self, key: int) -> None:
         self.runs_nbytes -= self._runs.pop(key).nbytes
@@ -171,7 +173,6 @@ class DossierTable:
         return keys
 
 
-def _of_wanted(key: IntArray, having: bytes, values: list[T]) -> dict[int, T]:
-    """Values of those who have one, by key; not of those whose key is -1."""
-    keys = key[np.frombuffer(having, np.bool_)].tolist()
-    return {k: value for k, value in zip(keys, values, strict=True) if k >= 0}
+def _known(keys: IntArray, values: list[T]) -> dict[int, T]:
+    """Values by key, without those whose key is -1."""
+    return {key: value for key, value in zip(keys.tolist(), values, strict=True) if key >= 0}

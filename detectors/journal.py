@@ -22,6 +22,8 @@ from detectors.growing import grown
 CHUNK_BYTES: Final = 448 * 1024
 #: All chunks together are at most this many times the live state, next to a few chunks.
 _SLACK: Final = 2.5
+#: A chunk counts as at least this part of a full one.
+_MOST_SMALL: Final = 100
 #: Bytes rewritten per call for each byte that changed, at most, next to one chunk.
 _EFFORT: Final = 2.0
 
@@ -39,8 +41,9 @@ class _Chunk:
 class Journal:
     """Which clients, by slot, are in which chunk, and what of it is not stored yet."""
 
-    def __init__(self, store: Store, weigh: Weigh) -> None:
-        """``store`` gives the bytes of clients and of keys that are gone, ``weigh`` the clients' sizes before."""
+    def __init__(self, store: Store, weigh: Weigh, chunk_bytes: int = CHUNK_BYTES) -> None:
+        """``store`` gives the bytes of clients and of keys that are gone, ``weigh`` the clients' sizes, about."""
+        self._chunk_bytes = chunk_bytes
         self._store = store
         self._weigh = weigh
         self._next = 0
@@ -78,13 +81,13 @@ class Journal:
         out: dict[str, bytes | None] = {}
         first = self._next
         written = self._write(slots, gone, out)
-        self._clean(_EFFORT * written + CHUNK_BYTES, first, out)
+        self._clean(_EFFORT * written + self._chunk_bytes, first, out)
         return out
 
     def restored(self, name: str, size: int, slots: IntArray) -> None:
         """A chunk was read back, of which ``slots`` are live. Newest chunks first; call ``delta`` only after all."""
         self._reserve(int(slots.max(initial=-1)) + 1)
-        number = int(name)
+        number, size = int(name), self._counted(size)
         self._next = max(self._next, number + 1)
         self._place(number, slots, self._weigh(slots))
         self._chunks.appendleft(_Chunk(number, size, slots))
@@ -94,16 +97,16 @@ class Journal:
         """Put clients into new chunks; bytes written."""
         written = 0
         sizes = self._weigh(slots)
-        cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // CHUNK_BYTES)) + 1
+        cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // self._chunk_bytes)) + 1
         parts = zip(np.split(slots, cuts), np.split(sizes, cuts), strict=True) if len(slots) or gone else ()
         for part, part_sizes in parts:
             blob = self._store(part, gone)
             gone = []
             self._place(self._next, part, part_sizes)
-            self._chunks.append(_Chunk(self._next, len(blob), part))
+            self._chunks.append(_Chunk(self._next, self._counted(len(blob)), part))
             out[_name(self._next)] = blob
             self._next += 1
-            self._total += len(blob)
+            self._total += self._counted(len(blob))
             written += len(blob)
         return written
 
@@ -115,7 +118,7 @@ class Journal:
         """Drop oldest chunks while all are too much, and write anew what is live in them, for at most ``effort``."""
         kept = [np.empty(0, dtype=np.int64)]
         total = float(self._total)
-        while effort > 0 and total > _SLACK * self._live + 2 * CHUNK_BYTES and self._chunks[0].number < before:
+        while effort > 0 and total > _SLACK * self._live + 2 * self._chunk_bytes and self._chunks[0].number < before:
             oldest = self._chunks.popleft()
             live = oldest.slots[self._chunk[oldest.slots] == oldest.number]
             weight = int(self._size[live].sum())
@@ -125,6 +128,10 @@ class Journal:
             self._total -= oldest.size
             out[_name(oldest.number)] = None
         self._write(np.concatenate(kept), [], out)
+
+    def _counted(self, size: int) -> int:
+        """Small chunks count for more than they are, so that there are never very many."""
+        return max(size, self._chunk_bytes // _MOST_SMALL)
 
     def _reserve(self, slots: int) -> None:
         have = len(self._chunk)

@@ -96,8 +96,7 @@ class PanelState:
 
     def stored_bytes(self, slots: IntArray) -> IntArray:
         """Bytes that ``stored`` needs for each client, about, ``(k,)``."""
-        names = np.array([len(name) for name in self.clients.names(slots)], dtype=np.int64)
-        sizes = names + self.dossiers.slot_bytes + self.dossiers.run_bytes(slots)
+        sizes = self.dossiers.stored_bytes(slots) + self.clients.text // max(len(self.clients), 1)
         for memory in self._memories.values():
             sizes += memory.counts(slots) * memory.dtype.itemsize + 2
         return sizes

@@ -17,6 +17,8 @@ from detectors.rows import Rows
 _FORMAT: Final = 1
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
 _CLIENT_BYTES: Final = 260
+#: When clients take too much memory, so much of what they may take is kept.
+_KEPT: Final = 0.95
 #: Bytes of a client in the tables of a memory.
 _OWNED_BYTES: Final = 16
 
@@ -65,16 +67,18 @@ class PanelState:
         slots = self.clients.all()
         ts = self.dossiers.last_ts[slots]
         idle, slots = slots[ts < before_ts], slots[ts >= before_ts]
+        ts = ts[ts >= before_ts]
         excess = max(len(slots) - most, 0)
-        if excess or self.total_nbytes() > most_bytes:
-            away = sorted(zip(ts[ts >= before_ts].tolist(), self.clients.names(slots), slots.tolist(), strict=True))
-            slots = np.array([slot for _, _, slot in away], dtype=np.int64)
-            with_later = np.cumsum(self.nbytes(slots)[::-1])[::-1]
-            excess = max(excess, int(np.count_nonzero(with_later > most_bytes)))
-            slots = slots[:excess]
-        else:
-            slots = slots[:0]
-        return self.clients.names(idle) + self.clients.names(slots)
+        if self.total_nbytes() > most_bytes:
+            # Some more than must be, so that this is not to be done again soon.
+            order = np.argsort(ts, kind="stable")
+            with_later = np.cumsum(self.nbytes(slots[order])[::-1])[::-1]
+            excess = max(excess, int(np.count_nonzero(with_later > _KEPT * most_bytes)))
+        if not excess:
+            return self.clients.names(idle)
+        away = ts <= np.partition(ts, excess - 1)[excess - 1]
+        longest = sorted(zip(ts[away].tolist(), self.clients.names(slots[away]), strict=True))[:excess]
+        return self.clients.names(idle) + [client for _, client in longest]
 
     def shrink(self) -> None:
         """Give memory back that forgotten clients have left."""

@@ -102,10 +102,11 @@ class Rate:
         states["start"], states["requests"], states["last"] = start, requests, last
         pace = np.log2(BLOCK / np.maximum(elapsed[:n], BLOCK / _FASTEST_HZ))
         habit = np.empty(n)
-        of = np.searchsorted(clients, rows.slots[ended[:n]])
-        for i, client in enumerate(of.tolist()):
-            state = states[client]
-            habit[i] = (state["habit"] + _PRIOR_BLOCKS * self._population) / (state["blocks"] + _PRIOR_BLOCKS)
-            state["habit"] += pace[i]
-            state["blocks"] += 1
+        sums, blocks = states["habit"].tolist(), states["blocks"].tolist()
+        of = np.searchsorted(clients, rows.slots[ended[:n]]).tolist()
+        for i, (client, bits) in enumerate(zip(of, pace.tolist(), strict=True)):
+            habit[i] = (sums[client] + _PRIOR_BLOCKS * self._population) / (blocks[client] + _PRIOR_BLOCKS)
+            sums[client] += bits
+            blocks[client] += 1
+        states["habit"], states["blocks"] = sums, blocks
         return _Walked(ended[:n], pace, habit, states)

@@ -51,14 +51,15 @@ class Rows:
         return np.flatnonzero(self.slots[: row + 1] == self.slots[row])
 
     def measured(self, key: Hashable, wanted: IntArray, measure: Callable[[Inputs], Measures]) -> Measures:
-        """Measures of the wanted rows; each row is measured once for all who ask under the same key.
+        """Measures of the wanted rows (indices, ascending), not to be written to; each row is measured once for all
+        who ask under the same key.
 
         ``measure`` gives ``(k, ...)`` for inputs ``(k, d)``, each row's whatever the others are.
         """
         if key not in self._shared:
             if len(wanted) == len(self):
                 self._shared[key] = (np.ones(len(self), dtype=np.bool_), measure(self.batch.x))
-                return self._shared[key][1][wanted]
+                return self._shared[key][1]
             some = measure(self.batch.x[wanted])
             values = np.zeros((len(self), *some.shape[1:]), dtype=some.dtype)
             known = np.zeros(len(self), dtype=np.bool_)
@@ -70,4 +71,4 @@ class Rows:
         if len(missing):
             values[missing] = measure(self.batch.x[missing])
             known[missing] = True
-        return values[wanted]
+        return values if len(wanted) == len(self) else values[wanted]

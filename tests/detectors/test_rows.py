@@ -42,7 +42,7 @@ def test_each_row_is_measured_once() -> None:
         seen.extend(some[:, 0].tolist())
         return some[:, 0] * 10.0
 
-    assert rows.measured("first", np.array([4, 1]), first).tolist() == [80.0, 20.0]
+    assert rows.measured("first", np.array([1, 4]), first).tolist() == [20.0, 80.0]
     assert rows.measured("first", np.array([1, 2, 4]), first).tolist() == [20.0, 40.0, 80.0]
     later = rows.take(np.array([5, 4]))
     assert later.measured("first", np.array([0, 1]), first).tolist() == [100.0, 80.0]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
-
-from numba import njit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,9 +16,21 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 
     A kernel must not call one of another file: what is kept would outlive a change there.
     """
-    options: dict[str, Any] = {"error_model": "numpy"}  # division by zero gives infinity, and loops can use vectors
-    try:
-        compiled: Callable[P, R] = njit(cache=True, **options)(function)
-    except RuntimeError:  # Numba found no folder that it may write to
-        compiled = njit(**options)(function)
-    return compiled
+
+    @cache
+    def compiled() -> Callable[P, R]:
+        # Numba takes a second to import, and most commands judge nothing.
+        from numba import njit
+
+        options: dict[str, Any] = {"error_model": "numpy"}  # division by zero gives infinity, and vectors can be used
+        try:
+            quick: Callable[P, R] = njit(cache=True, **options)(function)
+        except RuntimeError:  # Numba found no folder that it may write to
+            quick = njit(**options)(function)
+        return quick
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return compiled()(*args, **kwargs)
+
+    return run

@@ -9,8 +9,9 @@ client is gone can be dropped with its chunk: no older chunk is left that could 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -18,8 +19,11 @@ import numpy as np
 from detectors.batch import BoolArray, IntArray
 from detectors.growing import grown
 
-#: A chunk's size, about, in bytes.
+#: A chunk's size, about, in bytes, and how many times that one is at most, unless a single client needs more.
 CHUNK_BYTES: Final = 448 * 1024
+_MOST: Final = 1.1
+#: Bytes of a key that is gone next to its characters.
+_KEY_BYTES: Final = 3
 #: All chunks together are at most this many times the live state, next to a few chunks.
 _SLACK: Final = 2.5
 #: A chunk counts as at least this part of a full one.
@@ -94,21 +98,32 @@ class Journal:
         self._total += size
 
     def _write(self, slots: IntArray, gone: Sequence[str], out: dict[str, bytes | None]) -> int:
-        """Put clients into new chunks; bytes written."""
-        written = 0
-        sizes = self._weigh(slots)
+        """Put keys that are gone, then clients, into new chunks; bytes written."""
+        before, sizes = self._next, self._weigh(slots)
+        for begin, end in self._cuts(np.array([len(client) + _KEY_BYTES for client in gone], dtype=np.int64)):
+            self._put(slots[:0], sizes[:0], gone[begin:end], out)
+        for begin, end in self._cuts(sizes):
+            self._put(slots[begin:end], sizes[begin:end], (), out)
+        return sum(len(out[_name(number)] or b"") for number in range(before, self._next))
+
+    def _cuts(self, sizes: IntArray) -> Iterator[tuple[int, int]]:
+        """Begin and end of parts that fill a chunk each."""
         cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // self._chunk_bytes)) + 1
-        parts = zip(np.split(slots, cuts), np.split(sizes, cuts), strict=True) if len(slots) or gone else ()
-        for part, part_sizes in parts:
-            blob = self._store(part, gone)
-            gone = []
-            self._place(self._next, part, part_sizes)
-            self._chunks.append(_Chunk(self._next, self._counted(len(blob)), part))
-            out[_name(self._next)] = blob
-            self._next += 1
-            self._total += self._counted(len(blob))
-            written += len(blob)
-        return written
+        return pairwise([0, *cuts.tolist(), len(sizes)] if len(sizes) else [0])
+
+    def _put(self, slots: IntArray, sizes: IntArray, gone: Sequence[str], out: dict[str, bytes | None]) -> None:
+        blob = self._store(slots, gone)
+        if len(blob) > _MOST * self._chunk_bytes and len(slots) > 1:
+            # Sizes are estimates, and some clients' keys and request ids are far longer than most.
+            half = len(slots) // 2
+            self._put(slots[:half], sizes[:half], gone, out)
+            self._put(slots[half:], sizes[half:], (), out)
+            return
+        self._place(self._next, slots, sizes)
+        self._chunks.append(_Chunk(self._next, self._counted(len(blob)), slots))
+        self._total += self._counted(len(blob))
+        out[_name(self._next)] = blob
+        self._next += 1
 
     def _place(self, number: int, slots: IntArray, sizes: IntArray) -> None:
         self._live += int(sizes.sum()) - int(self._size[slots].sum())

@@ -60,6 +60,6 @@ kafka:  ## a local Apache Kafka on localhost:9092, until Ctrl-C (needs Java and,
 	scripts/apache-kafka --port 9092
 
 clean:  ## remove what was built or installed here
-	rm -rf $(VENV) .venv-numpy2 build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf $(VENV) .venv-numpy2 .venv-peers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  .import_linter_cache vedette-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -68,8 +68,7 @@ def in_process(settings: Any, records: Sequence[Record], events: int) -> float:
     started = time.perf_counter()
     for first in range(0, len(records), 1000):
         chunk = [Taken("t", 0, first + i, r.key, r.value) for i, r in enumerate(records[first : first + 1000])]
-        for run in take(chunk, {}, limits, None):
-            engine.step(0, run.events)
+        engine.step(0, take("t", 0, chunk, 0, limits, None).events)
         engine.close_windows()
         engine.delta()
     return events / (time.perf_counter() - started)

@@ -54,20 +54,22 @@ class EventBatch:
         return len(self.ids)
 
     def take(self, rows: IntArray | BoolArray) -> EventBatch:
-        """The given rows (indices or mask), in the given order, as a new batch."""
+        """The given rows (indices or mask), in the given order; all of them in their order are the batch itself."""
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        if len(index) == len(self) and np.array_equal(index, np.arange(len(self))):
+            return self
         picked = index.tolist()
         return replace(
             self,
-            ids=tuple(self.ids[i] for i in picked),
+            ids=tuple(map(self.ids.__getitem__, picked)),
             ts=self.ts[index],
-            clients=tuple(self.clients[i] for i in picked),
+            clients=tuple(map(self.clients.__getitem__, picked)),
             x=self.x[index],
             labels=self.labels[index],
             scores=None if self.scores is None else self.scores[index],
             request=self.request[index],
-            versions=tuple(self.versions[i] for i in picked),
-            ips=tuple(self.ips[i] for i in picked),
+            versions=tuple(map(self.versions.__getitem__, picked)),
+            ips=tuple(map(self.ips.__getitem__, picked)),
         )
 
     def by_client(self) -> dict[str, IntArray]:

@@ -94,7 +94,13 @@ def _rho(above: list[IntArray], rows: list[IntArray]) -> FloatArray:
 
 
 def _present(x: npt.NDArray[np.float32]) -> IntArray:
-    return np.asarray(np.count_nonzero(~np.isnan(x), axis=0), dtype=np.int64)
+    """Values of each column that are not missing."""
+    out = np.full(x.shape[1], len(x), dtype=np.int64)
+    # A missing value makes its column's sum NaN. So may sums beyond float32; those columns are counted for nothing.
+    with np.errstate(over="ignore", invalid="ignore"):
+        doubtful = np.isnan(np.add.reduce(x, axis=0))
+    out[doubtful] = np.count_nonzero(~np.isnan(x[:, doubtful]), axis=0)
+    return out
 
 
 def _label_counts(grid: Params, labels: IntArray) -> IntArray:

@@ -1,29 +1,41 @@
-"""The Faust app: takes records from Kafka in batches, hands them to the runtime, acknowledges what is written down.
+"""The Faust app: which topics are read by what, and what happens at start, rebalance and stop.
 
-Only this module knows Faust. Delivery: ``noack_take`` gives up to ``stream.batch_events`` events; dead letters are
-produced and awaited, the checkpoint is written, and only then is each event acknowledged, in order. Whatever raises in
-between crashes the worker (``CrashingSupervisor``) for an outside supervisor to restart: never past unwritten work.
+Only the app's modules know Faust. Whatever raises crashes the worker (``CrashingSupervisor``) for an outside
+supervisor to restart: never past unwritten work.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import faust
 import mode
 import msgspec
 import structlog
-from faust.types import TP, EventT, StreamT
+from faust.types import TP, StreamT
 
 from monitor.app_credentials import faust_credentials
-from monitor.codec.dead_letter import encode_dead_letter
+from monitor.app_events import Events
+from monitor.app_rekey import Rekey
+from monitor.changelog import Changelog
+from monitor.codec.limits import Limits
+from monitor.delivery import BatchApp, batches
+from monitor.event import Reason, Rejection
 from monitor.intake import DeadLetter, Record
+from monitor.lanes import Lane, Lanes
+from monitor.layout import Layout
+from monitor.local_state import LocalState
+from monitor.pipeline import PartitionPipeline
+from monitor.reader import Batch, Reader
 from monitor.service import Service
 from monitor.settings import Settings
+from monitor.shares import Message, decode_message
+from monitor.shift_watch import ShiftWatch
+from monitor.state import StateStore
+from monitor.stock_delivery import stock_batches
 
 log = structlog.get_logger("vedette.app")
 
@@ -31,26 +43,33 @@ log = structlog.get_logger("vedette.app")
 _ENVELOPE_BYTES = 64 * 1024
 #: Faust takes a bare content type only; the whole of it goes into the header.
 _EXPOSITION = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-#: Names of the errors that say so; which library's class it is depends on the driver.
-_TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
+_RAW: dict[str, Any] = {
+    "key_serializer": "raw",
+    "value_serializer": "raw",
+    "key_type": bytes,
+    "value_type": bytes,
+}
 
 
-def build(settings: Settings, service: Service) -> faust.App:
+def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
     """The app for these settings; ``service`` owns the runtime and the responders."""
-    kafka = settings.kafka
-    app = faust.App(
+    kafka, stream = settings.kafka, settings.stream
+    app = BatchApp(
         kafka.group,
         broker=[f"kafka://{b}" for b in kafka.brokers],
         broker_credentials=faust_credentials(kafka),
         broker_session_timeout=kafka.session_timeout_s,
         broker_heartbeat_interval=kafka.session_timeout_s / 3,
         broker_commit_interval=1.0,
-        broker_max_poll_records=2000,
+        broker_max_poll_records=stream.batch_events,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=settings.stream.max_event_bytes + _ENVELOPE_BYTES,
-        producer_max_request_size=settings.stream.max_event_bytes + _ENVELOPE_BYTES,
+        consumer_max_fetch_size=stream.max_event_bytes + _ENVELOPE_BYTES,
+        producer_max_request_size=stream.max_event_bytes + _ENVELOPE_BYTES,
         store="memory://",
-        datadir=settings.data_dir,
+        # two workers of a machine share data_dir, but not this
+        datadir=str(Path(settings.data_dir) / f"faust-{settings.web.port}"),
+        # records are acknowledged by checkpoints, which come when Faust asks for them (revoked, stopping)
+        stream_wait_empty=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
         agent_supervisor=mode.CrashingSupervisor,
@@ -58,150 +77,167 @@ def build(settings: Settings, service: Service) -> faust.App:
         web_bind=settings.web.host,  # web_host is only the name it goes by; without this it listens everywhere
         web_port=settings.web.port,
     )
-    intake = _Intake(app, settings, service)
-    app.agent(intake.source, name="intake")(intake.run)
-    app.on_partitions_assigned.connect(intake.assigned)  # type: ignore[arg-type]  # Faust's own signature: (app, assigned)
-    app.timer(interval=max(settings.stream.idle_s / 4, 0.5))(intake.notice_idle)
-    app.task(intake.publish)
-    app.task(service.respond)
+    worker = _Worker(app, settings, layout, service)
+    app.on_partitions_revoked.connect(worker.revoked)  # type: ignore[arg-type]  # Faust's own signature: (app, revoked)
+    app.on_partitions_assigned.connect(worker.assigned)  # type: ignore[arg-type]  # Faust's own: (app, assigned)
+    app.on_before_shutdown.connect(worker.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
+    app.timer(interval=stream.checkpoint_s)(worker.checkpoint)
+    app.timer(interval=max(stream.idle_s / 4, 0.5))(worker.look_around)
+    app.task(worker.publish)
+    app.task(worker.respond)
     app.task(service.deliver)
-    app.on_before_shutdown.connect(intake.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
-    _pages(app, service)
+    _pages(app, worker)
     return app
 
 
-class _Intake:
-    """The way of records from the source topic into the runtime, and of dead letters and findings out of it."""
+class _Worker:
+    """Two readers with their lanes: events by partition, and shares of windows by model."""
 
-    def __init__(self, app: faust.App, settings: Settings, service: Service) -> None:
+    def __init__(self, app: BatchApp, settings: Settings, layout: Layout, service: Service) -> None:
         self._app = app
-        self._service = service
-        self._runtime = service.runtime
         self._settings = settings
-        self._seen_at: dict[int, float] = {}
-        self._sought: dict[int, int] = {}
-        raw: dict[str, Any] = {
-            "key_serializer": "raw",
-            "value_serializer": "raw",
-            "key_type": bytes,
-            "value_type": bytes,
-        }
-        self.source = app.topic(settings.topics.events.name, **raw)
-        self._dead = app.topic(settings.topics.dead_letters.name, **raw)
-        self._findings = app.topic(settings.topics.findings.name, **raw)
+        self._layout = layout
+        self.service = service
+        self._states = _states(settings, layout, service)
+        self._started = False
+        stream, topics = settings.stream, settings.topics
+        self._events = Events(
+            app,
+            layout,
+            service,
+            dead_letters=topics.dead_letters.name,
+            windows=topics.windows.name,
+            idle_s=stream.idle_s,
+        )
+        self.lanes: Lanes[PartitionPipeline] = Lanes(
+            "events",
+            self._states,
+            service.metrics,
+            lambda partition, saved: service.runtime.pipeline(partition, saved.values, layout.sources),
+            checkpoint_s=stream.checkpoint_s,
+            saved=service.saved,
+        )
+        self.windows: Lanes[ShiftWatch] = Lanes(
+            "windows",
+            self._states,
+            service.metrics,
+            lambda _, saved: service.runtime.watch(saved.values, layout.partitions),
+            checkpoint_s=stream.checkpoint_s,
+            saved=service.saved_windows,
+        )
+        self._readers = [
+            self._read(layout.judged, self.lanes, self._events.handle),
+            self._read(topics.windows.name, self.windows, self._judge_windows),
+        ]
+        if stream.rekey:
+            limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
+            rekey = Rekey(app, layout.judged, layout.partitions, limits)
+            self._agent(topics.events.name, rekey.run)
+        self._findings = app.topic(topics.findings.name, **_RAW)
 
-    async def run(self, stream: StreamT[bytes]) -> None:
-        """The agent: one checkpoint for each batch taken."""
-        stream_settings = self._settings.stream
-        source: Any = stream  # the type that Faust gives it does not declare ``noack_take``, which yields events
-        async for events in source.noack_take(stream_settings.batch_events, within=stream_settings.batch_within_s):
-            fresh = await self._contiguous(events)
-            runs = self._runtime.take(_record(e) for e in fresh)
-            await self._bury([letter for run in runs for letter in run.dead])
-            self._service.commit(runs)
-            for event in fresh:
-                self._seen_at[event.message.partition] = time.monotonic()
-                event.ack()
+    def _read(self, topic: str, lanes: Any, handle: Any) -> Reader[Any]:
+        async def seek(partition: int, offset: int) -> None:
+            await self._app.consumer.seek(TP(topic, partition), offset)
+
+        reader: Reader[Any] = Reader(lanes, handle, seek)
+        self._agent(topic, reader.run)
+        return reader
+
+    def _agent(self, topic: str, read: Callable[[AsyncIterator[Batch]], Awaitable[None]]) -> None:
+        """An agent that gives ``read`` the topic's batches, in whichever way they are delivered."""
+        stream = self._settings.stream
+        batched = stream.delivery == "batch"
+        source = self._app.batch_topic(topic, **_RAW) if batched else self._app.topic(topic, **_RAW)
+
+        async def run(records: StreamT[Any]) -> None:
+            if batched:
+                await read(batches(records))
+            else:
+                await read(stock_batches(records, stream.batch_events, stream.batch_within_s))
+
+        self._app.agent(source, name=topic)(run)
+
+    async def _judge_windows(self, lane: Lane[ShiftWatch], batch: Batch) -> None:
+        messages: list[Message] = []
+        unreadable: list[DeadLetter] = []
+        for r in batch.records:
+            if r.offset < lane.next_offset:
+                continue
+            try:
+                messages.append(decode_message(r.value or b""))
+            except msgspec.DecodeError as error:
+                record = Record(batch.tp.topic, lane.partition, r.offset, r.key, r.value)
+                unreadable.append(DeadLetter(record, r.value or b"", Rejection(Reason.MALFORMED, str(error))))
+        self.service.found(self.service.runtime.judge_windows(lane.state, messages))
+        self._events.bury(lane, unreadable)
+        lane.cover(batch, max(batch.records[-1].offset + 1, lane.next_offset))
 
     async def assigned(self, _app: Any, assigned: Iterable[TP], **_: Any) -> None:
         """Partitions changed hands: load the state of new ones, drop what is no longer ours."""
-        partitions = {tp.partition for tp in assigned if tp.topic == self._settings.topics.events.name}
-        self._runtime.assign(self._settings.topics.events.name, partitions)
-        self._sought.clear()
-        now = time.monotonic()
-        self._seen_at = {p: self._seen_at.get(p, now) for p in partitions}
-        self._service.ready(partitions)
-        log.info("partitions assigned", partitions=sorted(partitions))
+        if not self._started:
+            await self._states.start()
+            self._started = True
+        held = set(assigned)
+        mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
+        for reader in self._readers:
+            reader.reassigned()
+        self.lanes.assign(mine)
+        self.windows.assign({tp.partition for tp in held if tp.topic == self._settings.topics.windows.name})
+        self.service.ready(mine)
+        self.service.metrics.rebalances.inc()
+        log.info("partitions assigned", partitions=sorted(mine))
 
-    async def stopping(self, _app: Any, **_: Any) -> None:
-        await self._service.stop()
+    async def revoked(self, _app: Any, _revoked: Iterable[TP], **_: Any) -> None:
+        """Save while it is ours, so that the next owner has little to do again."""
+        await self._checkpoint_all(now=True)
 
-    async def notice_idle(self) -> None:
-        """A partition that is read to its end and silent for ``stream.idle_s`` stops holding windows open."""
-        topic = self._settings.topics.events.name
-        for partition, seen_at in self._seen_at.items():
-            tp = TP(topic, partition)
-            if time.monotonic() - seen_at < self._settings.stream.idle_s or tp not in self._app.consumer.assignment():
-                continue
-            position, end = await self._app.consumer.position(tp), self._app.consumer.highwater(tp)
-            if position is not None and (end is None or position >= end):
-                self._runtime.idle(partition)
-        self._service.commit([])
+    async def checkpoint(self) -> None:
+        """Where one is due. (Faust gives the app to timers that take any argument.)"""
+        await self._checkpoint_all(now=False)
+
+    async def _checkpoint_all(self, *, now: bool) -> None:
+        await asyncio.gather(self.lanes.checkpoint_all(now=now), self.windows.checkpoint_all(now=now))
+
+    async def look_around(self) -> None:
+        await self._events.look_around(self.lanes)
 
     async def publish(self) -> None:
-        """Findings to their topic, at least once, keyed by id; the alerts file besides."""
-        async for findings in self._service.unpublished():
+        """Findings to their topic, at least once, keyed by id."""
+        async for findings in self.service.unpublished():
             sent = [await self._findings.send(key=f.id.encode(), value=msgspec.json.encode(f)) for f in findings]
             await asyncio.gather(*sent)
 
-    async def _contiguous(self, events: Sequence[EventT[bytes]]) -> list[EventT[bytes]]:
-        """Drop what a rebalance made stale, and go back where records seem to have been skipped.
+    async def respond(self) -> None:
+        await self.service.respond(self._release)
 
-        Faust can clear its buffers in a rebalance after the consumer has moved past them. A record beyond the next
-        expected offset makes us seek back once; if the same gap shows again it is real (compaction, transaction
-        markers, retention) and is accepted.
-        """
-        kept: list[EventT[bytes]] = []
-        expected: dict[int, int] = {}
-        for event in events:
-            message = event.message
-            partition, offset = message.partition, message.offset
-            if message.generation_id not in (None, self._app.consumer_generation_id) or expected.get(partition) == -1:
-                continue
-            if partition not in expected:
-                expected[partition] = self._runtime.next_offset(self._settings.topics.events.name, partition)
-            if offset > expected[partition] and self._sought.get(partition) != expected[partition]:
-                self._sought[partition] = expected[partition]
-                log.info("gap in offsets, reading again", partition=partition, at=expected[partition], found=offset)
-                await self._app.consumer.seek(message.tp, expected[partition])
-                expected[partition] = -1
-                continue
-            expected[partition] = max(expected[partition], offset + 1)
-            kept.append(event)
-        return kept
+    async def stopping(self, _app: Any, **_: Any) -> None:
+        await self._checkpoint_all(now=True)
+        await self.service.stop(self._release)
 
-    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Dead letters reach their topic, or the spool where the broker will not take them, before we go on."""
-        sent = []
-        for letter in letters:
-            record = letter.record
-            value, headers = encode_dead_letter(
-                letter.raw, letter.rejection, record.topic, record.partition, record.offset, record.key
-            )
-            with self._spooling(letter):
-                sent.append((letter, await self._dead.send(key=record.key, value=value, headers=headers)))
-        for letter, waiting in sent:
-            with self._spooling(letter):
-                await waiting
-
-    @contextlib.contextmanager
-    def _spooling(self, letter: DeadLetter) -> Iterator[None]:
-        """What the producer (at once, wrapped by Faust) or the broker (later) finds too large goes to the spool."""
-        try:
-            yield
-        except Exception as error:
-            if not {type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE:
-                raise
-            self._service.spool(letter)
-            log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))
+    def _release(self, model: str, client: str) -> None:
+        for lane in self.lanes.loaded():
+            if lane.state.release(model, client):
+                lane.dirty = True
 
 
-def _record(event: EventT[bytes]) -> Record:
-    m = event.message
-    headers = m.headers.items() if isinstance(m.headers, Mapping) else m.headers or ()
-    return Record(m.topic, m.partition, m.offset, m.key, m.value, tuple(headers))
+def _states(settings: Settings, layout: Layout, service: Service) -> StateStore:
+    if settings.stream.state == "local":
+        return LocalState(service.store)
+    settle_s = 2 * settings.kafka.session_timeout_s
+    return Changelog(settings.kafka, settings.topics.state.name, layout.state, settle_s=settle_s)
 
 
-def _pages(app: faust.App, service: Service) -> None:
+def _pages(app: faust.App, worker: _Worker) -> None:
     @app.page("/healthz")
     async def healthz(self: Any, _request: Any) -> Any:
         return self.json({"status": "ok"})
 
     @app.page("/readyz")
     async def readyz(self: Any, _request: Any) -> Any:
-        report = service.readiness(rebalancing=bool(app.rebalancing))
+        loading = worker.lanes.loading + worker.windows.loading
+        report = worker.service.readiness(rebalancing=bool(app.rebalancing), loading=loading)
         return self.json(report, status=200 if report["ready"] else 503)
 
     @app.page("/metrics")
     async def metrics(self: Any, _request: Any) -> Any:
-        return self.bytes(service.metrics(), headers=_EXPOSITION)
+        return self.bytes(worker.service.metrics.render(), headers=_EXPOSITION)

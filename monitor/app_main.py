@@ -11,11 +11,12 @@ import structlog
 
 from monitor.app import build
 from monitor.core import Core
+from monitor.layout import Layout
 from monitor.service import Service
 from monitor.settings import Settings
 
 
-def work(settings: Settings, core: Core, warnings: Iterable[str]) -> None:
+def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]) -> None:
     """Run until a signal or a failure. Exits the process with Faust's exit code."""
     log = structlog.get_logger("vedette")
     for warning in warnings:
@@ -25,7 +26,7 @@ def work(settings: Settings, core: Core, warnings: Iterable[str]) -> None:
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     service = Service(core)
-    app = build(settings, service)
+    app = build(settings, layout, service)
     log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
     worker = faust.Worker(
         app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True

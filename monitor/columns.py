@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 
 import msgspec
@@ -12,17 +12,34 @@ import numpy.typing as npt
 from detectors.batch import NO_LABEL, EventBatch, IntArray
 from monitor.event import Event
 
+#: Model, shape of a row, number of scores.
+_Key = tuple[str, tuple[int, ...], int]
 
-def to_batches(events: Sequence[Event]) -> list[EventBatch]:
+
+def to_batches(events: Sequence[Event], widths: Mapping[str, int] | None = None) -> list[EventBatch]:
     """Batches of rows that can stand in one table: same model, row shape and number of scores (or no scores).
 
     Batches come in order of their first event, rows in arrival order; ``request`` is the index into ``events``.
+
+    Args:
+        widths: by model, how many scores a row of it has; events of these models are aligned to it first.
     """
-    groups: dict[tuple[str, tuple[int, ...], int], list[int]] = {}
-    for i, event in enumerate(events):
-        scores = 0 if event.scores is None else event.scores.shape[1]
-        groups.setdefault((event.model, event.shape, scores), []).append(i)
+    keys = [_key(e) for e in events]
+    kinds = {keys[0]} if keys and keys.count(keys[0]) == len(keys) else set(keys)
+    if widths and any(widths.get(model, width) != width for model, _, width in kinds):
+        events = [align_scores(e, widths[e.model]) if e.model in widths else e for e in events]
+        keys = [_key(e) for e in events]
+        kinds = set(keys)
+    if len(kinds) == 1:
+        return [_batch(events, np.arange(len(events)))]
+    groups: dict[_Key, list[int]] = {}
+    for i, key in enumerate(keys):
+        groups.setdefault(key, []).append(i)
     return [_batch([events[i] for i in index], np.asarray(index, dtype=np.int64)) for index in groups.values()]
+
+
+def _key(event: Event) -> _Key:
+    return event.model, event.shape, 0 if event.scores is None else event.scores.shape[1]
 
 
 def align_scores(event: Event, width: int) -> Event:
@@ -37,7 +54,7 @@ def align_scores(event: Event, width: int) -> Event:
     return msgspec.structs.replace(event, scores=scores, labels=event.served_labels())
 
 
-def _batch(events: list[Event], index: IntArray) -> EventBatch:
+def _batch(events: Sequence[Event], index: IntArray) -> EventBatch:
     rows = [len(e.x) for e in events]
     one_each = max(rows) == 1
 
@@ -61,7 +78,7 @@ def _batch(events: list[Event], index: IntArray) -> EventBatch:
     )
 
 
-def _labels(events: list[Event], rows: list[int], scores: npt.NDArray[np.float32] | None) -> IntArray:
+def _labels(events: Sequence[Event], rows: list[int], scores: npt.NDArray[np.float32] | None) -> IntArray:
     """``Event.served_labels`` of all rows at once: as served, else the arg-max of the scores, else NO_LABEL."""
     served = [e.labels for e in events]
     given = [labels for labels in served if labels is not None]

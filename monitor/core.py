@@ -12,9 +12,7 @@ from detectors.panel import Panel
 from detectors.registry import WINDOW_DETECTORS
 from detectors.window_alarm import WindowLimits, fit_limits
 from detectors.window_calibration import WindowDetectorType
-from monitor.columns import align_scores
 from monitor.errors import UserError
-from monitor.event import Event
 from monitor.policy import Policy
 from monitor.settings import Detection, Settings
 from monitor.windows import WindowPlan
@@ -73,11 +71,6 @@ class Core:
         """Were rows of this shape calibrated for the model?"""
         found = self.baseline.models.get(batch.model)
         return found is not None and tuple(found.shape) == tuple(batch.shape)
-
-    def aligned(self, event: Event) -> Event:
-        """The event with as many scores a row as its model had in calibration, so that all its rows stand together."""
-        found = self.baseline.models.get(event.model)
-        return event if found is None else align_scores(event, found.scores)
 
     def _window_detectors(self, model: str) -> dict[str, WindowDetector]:
         made: dict[str, WindowDetector] = {}

@@ -1,6 +1,7 @@
-"""The whole core of one worker: its partitions' pipelines, the model windows they add up to, and one checkpoint.
+"""The whole core in one process: partitions' pipelines, and the models' windows that they add up to.
 
-Pure: the Faust app, an in-process replay and a unit test drive the same engine and get the same findings.
+Pure: an in-process replay and unit tests drive it. A worker on Kafka runs the same pipelines and the same watch, with
+a topic between them (``monitor.lanes``).
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ def partition_scope(partition: int) -> str:
 class Engine:
     """Give it every partition's records in order; ask it for findings, decisions and what to write down."""
 
-    def __init__(self, core: Core, models_state: Mapping[str, bytes] | None = None) -> None:
+    def __init__(self, core: Core, partitions: int, models_state: Mapping[str, bytes] | None = None) -> None:
+        """``partitions`` in all; windows close when each has spoken."""
         self._core = core
         self._partitions: dict[int, PartitionPipeline] = {}
         self._idle: set[int] = set()
-        self._watch = ShiftWatch(core, models_state or {})
+        self._watch = ShiftWatch(core, models_state or {}, partitions)
 
     @property
     def partitions(self) -> Mapping[int, PartitionPipeline]:
@@ -43,11 +45,7 @@ class Engine:
 
     def assign(self, partition: int, state: Mapping[str, bytes]) -> None:
         """Take a partition over, with the state its last checkpoint left."""
-        self._partitions[partition] = PartitionPipeline(self._core, state)
-
-    def revoke(self, partition: int) -> None:
-        self._partitions.pop(partition, None)
-        self._idle.discard(partition)
+        self._partitions[partition] = PartitionPipeline(self._core, state, partition)
 
     def step(
         self, partition: int, events: Sequence[Event], rejected: int = 0, ticks: Sequence[tuple[int, float]] = ()
@@ -66,7 +64,7 @@ class Engine:
         return result
 
     def idle(self, partition: int) -> None:
-        """The partition has nothing to read; until its next record it does not hold the watermark back."""
+        """The partition has nothing to read; until its next record it does not hold windows open."""
         self._idle.add(partition)
 
     def release(self, model: str, client: str) -> None:
@@ -74,15 +72,15 @@ class Engine:
         for pipeline in self._partitions.values():
             pipeline.release(model, client)
 
-    @property
-    def watermark(self) -> float:
-        """The oldest of the partitions' watermarks, idle ones left out: nothing older is to come."""
-        marks = [p.watermark for n, p in self._partitions.items() if n not in self._idle]
-        return min(marks, default=float("-inf"))
-
     def close_windows(self) -> StepResult:
-        """Judge the model windows that the watermark has passed."""
-        return self._watch.advance([p.windows for p in self._partitions.values()], self.watermark)
+        """Judge the model windows that all partitions' time has passed."""
+        result = StepResult()
+        for number, pipeline in self._partitions.items():
+            judged = self._watch.take(pipeline.announce(idle=number in self._idle))
+            result.findings += judged.findings
+            result.incidents |= judged.incidents
+            result.decisions += judged.decisions
+        return result
 
     def delta(self) -> list[Change]:
         """Everything that changed since the last call, to be written in one transaction with the offsets."""

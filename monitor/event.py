@@ -24,6 +24,13 @@ def label_hash(name: str) -> int:
     return int.from_bytes(digest, "little") & (2**62 - 1)
 
 
+def client_key(client_id: str, address: str) -> str:
+    """Whose request it is: the authenticated id where there is one, else the canonical address, else anonymous."""
+    if client_id:
+        return f"client:{client_id}"
+    return f"ip:{address}" if address else ANONYMOUS
+
+
 class Event(msgspec.Struct, frozen=True, eq=False):
     """One request to a model with its response, validated: shapes fit, numbers are finite or NaN for missing.
 
@@ -58,9 +65,7 @@ class Event(msgspec.Struct, frozen=True, eq=False):
     @property
     def client(self) -> str:
         """Client key: the authenticated id where there is one, else the address, else anonymous."""
-        if self.client_id:
-            return f"client:{self.client_id}"
-        return f"ip:{self.client_ip}" if self.client_ip else ANONYMOUS
+        return client_key(self.client_id, self.client_ip)
 
     def served_labels(self) -> npt.NDArray[np.int64]:
         """The label per row: as served, else the arg-max of the scores, else ``NO_LABEL``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
@@ -14,6 +15,7 @@ from monitor.kafka_connect import KafkaProblem, admin_client
 from monitor.settings import Kafka, Topic
 
 _UNKNOWN_TOPIC = kafka_errors.UnknownTopicOrPartitionError.errno
+NO_CONFIGS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
 _TOPIC_EXISTS = kafka_errors.TopicAlreadyExistsError.errno
 
 
@@ -28,9 +30,17 @@ class TopicsReport:
 
 
 def ensure_topics(
-    kafka: Kafka, topics: Sequence[Topic], *, create: bool = True, timeout_s: float = 10.0
+    kafka: Kafka,
+    topics: Sequence[Topic],
+    *,
+    create: bool = True,
+    configs: Mapping[str, Mapping[str, str]] = NO_CONFIGS,
+    timeout_s: float = 10.0,
 ) -> TopicsReport:
     """Make sure that the topics exist. An existing topic is never changed; another partition count is a warning.
+
+    Args:
+        configs: by topic name, the topic's own settings (``cleanup.policy`` and the like) where it is created.
 
     Raises:
         BrokerUnreachable: no broker answers within ``timeout_s``.
@@ -44,7 +54,7 @@ def ensure_topics(
         if missing and not create:
             names = ", ".join(f"{t.name} ({t.partitions} partitions)" for t in missing)
             raise KafkaProblem(f"topics do not exist: {names}; create them, or set topics.create: true")
-        created = _create(admin, missing, kafka) if missing else ()
+        created = _create(admin, missing, configs, kafka) if missing else ()
         if missing:
             admin.wait_for_topics([topic.name for topic in missing], timeout_ms=int(timeout_s * 1000))
         now = _partitions(admin, wanted, kafka)
@@ -90,9 +100,18 @@ def _partitions(admin: KafkaAdminClient, names: Iterable[str], kafka: Kafka) -> 
     return counts
 
 
-def _create(admin: KafkaAdminClient, topics: Sequence[Topic], kafka: Kafka) -> tuple[str, ...]:
+def _create(
+    admin: KafkaAdminClient, topics: Sequence[Topic], configs: Mapping[str, Mapping[str, str]], kafka: Kafka
+) -> tuple[str, ...]:
     """Names really created: another worker may have been quicker with some."""
-    new = {t.name: {"num_partitions": t.partitions, "replication_factor": t.replication} for t in topics}
+    new = {
+        t.name: {
+            "num_partitions": t.partitions,
+            "replication_factor": t.replication,
+            "configs": dict(configs.get(t.name, {})),
+        }
+        for t in topics
+    }
     answers: list[dict[str, Any]] = admin.create_topics(new, raise_errors=False)["topics"]
     for answer in answers:
         if answer["error_code"] not in (0, _TOPIC_EXISTS):

@@ -23,9 +23,10 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     Raises:
         CredentialsError: see ``monitor.kafka_auth``.
         BrokerUnreachable: no broker answers within ``timeout_s``.
-        KafkaProblem: the login is refused, or an address is none.
+        KafkaProblem: the login is refused, an address is none, or a right is missing for what is asked inside.
     """
     where = ", ".join(kafka.brokers)
+    options = client_options(kafka)  # what is missing here no broker can mend: it is said first
     _knock_at_one(kafka, timeout_s)
     clients: list[KafkaNetClient] = []
 
@@ -36,7 +37,7 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     timeout_ms = int(timeout_s * 1000)
     try:
         admin = KafkaAdminClient(
-            **client_options(kafka),
+            **options,
             bootstrap_timeout_ms=timeout_ms,
             request_timeout_ms=timeout_ms,
             reconnect_backoff_max_ms=500,
@@ -50,6 +51,8 @@ def admin_client(kafka: Kafka, timeout_s: float = 10.0) -> Iterator[KafkaAdminCl
     with closing(admin):
         try:
             yield admin
+        except kafka_errors.AuthorizationError as error:
+            raise KafkaProblem(f"Kafka at {where} does not allow it: {error}") from error
         except kafka_errors.KafkaError as error:
             raise BrokerUnreachable(f"Kafka at {where} failed while in use: {error}") from error
 

@@ -35,7 +35,7 @@ def knock(kafka: Kafka, address: str, timeout_s: float) -> None:
 
     Raises:
         BrokerUnreachable: no connection, no TLS session, or no sensible answer within ``timeout_s`` per step.
-        KafkaProblem: the address is none, or the broker refuses the login.
+        KafkaProblem: the address is none, its certificate is not trusted, or it refuses the login.
     """
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
@@ -51,6 +51,11 @@ def knock(kafka: Kafka, address: str, timeout_s: float) -> None:
                     _ask_all(secure, kafka, address)
     except TimeoutError:
         raise BrokerUnreachable(f"{address}: no answer within {timeout_s:g} s over {kafka.security_protocol}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise KafkaProblem(
+            f"{address}: its certificate is not trusted: {error.verify_message}; see kafka.ssl_cafile, and that the "
+            "address is one of its names"
+        ) from None
     except ssl.SSLError as error:
         raise BrokerUnreachable(f"{address}: no TLS session: {error}; see kafka.ssl_cafile, ssl_certfile") from None
     except (EOFError, ConnectionResetError, BrokenPipeError):

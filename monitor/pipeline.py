@@ -6,22 +6,24 @@ sequential per client, and window sums do not depend on order.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import compress
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, IntArray
+from detectors.batch import EventBatch, FloatArray, IntArray
 from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
 from monitor.cases import Cases
-from monitor.columns import to_batches
+from monitor.columns import align_scores, to_batches
 from monitor.core import Core
 from monitor.dedupe import Dedupe
 from monitor.event import Event
+from monitor.origins import Origins
+from monitor.shares import Announcer, Message
 from monitor.step import StepResult, Verdict
 from monitor.windows import PartitionWindows
 from responders.decision import ActionType
@@ -37,9 +39,13 @@ class _Meta(msgspec.Struct):
 class PartitionPipeline:
     """Owns everything that is remembered about one partition's clients."""
 
-    def __init__(self, core: Core, state: Mapping[str, bytes]) -> None:
+    def __init__(self, core: Core, state: Mapping[str, bytes], partition: int = 0, sources: int = 1) -> None:
         self._core = core
+        self._announcer = Announcer(core.window_plan, partition)
+        #: Of re-keyed records; without re-keying it stays empty.
+        self.origins = Origins(sources)
         self._panels: dict[str, Panel] = {}
+        self._widths = {model: found.scores for model, found in core.baseline.models.items()}
         self._dedupe = Dedupe(core.settings.clients.dedupe_s)
         self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
         self._diverted_until: dict[str, float] = {}
@@ -64,30 +70,20 @@ class PartitionPipeline:
         ``ticks``, in order: (events before it, event time) of records saying that nothing older is to come.
         """
         result = StepResult()
-        fresh: list[Event] = []
-        passed: list[float] = []
-        promised = deque(ticks)
-        for i, event in enumerate(events):
-            while promised and promised[0][0] <= i:
-                self._advance(promised.popleft()[1])
-            if self._dedupe.first(event.model, event.id, event.ts, self._meta.watermark):
-                fresh.append(self._core.aligned(event))
-            else:
-                result.verdicts[Verdict.DUPLICATE] += 1
-            self._advance(event.ts)
-            if len(fresh) > len(passed):
-                passed.append(self._meta.watermark)
-        for _, ts in promised:
-            self._advance(ts)
-        watermarks = np.array(passed)
-        for batch in to_batches(fresh):
-            verdicts = self._judge(batch, result)
-            if verdicts is None:
+        ts = np.array([event.ts for event in events], dtype=np.float64)
+        before, watermarks = self._watermarks(ts, ticks)
+        first = self._dedupe.first_of([e.model for e in events], [e.id for e in events], ts, before)
+        if not first.all():
+            result.verdicts[Verdict.DUPLICATE] += int(np.count_nonzero(~first))
+            events, watermarks = list(compress(events, first)), watermarks[first]
+        for batch in to_batches(events, self._widths):
+            marks = self._judge(batch, result)
+            if marks is None:
                 result.verdicts[Verdict.UNSCORED] += len(np.unique(batch.request))
                 continue
-            clean = np.flatnonzero(verdicts == CLEAN)
+            clean = np.flatnonzero(marks == CLEAN)
             self.windows.absorb(batch.take(clean), watermarks[batch.request[clean]])
-            self._count(batch, fresh, verdicts, result)
+            self._count(batch, events, marks, result)
         for verdict, n in result.verdicts.items():
             self._meta.verdicts[verdict.value] = self._meta.verdicts.get(verdict.value, 0) + n
         return result
@@ -96,11 +92,24 @@ class PartitionPipeline:
         """Count records that were no events and went to the dead-letter topic."""
         self._meta.verdicts["dead_letter"] = self._meta.verdicts.get("dead_letter", 0) + records
 
-    def release(self, model: str, client: str) -> None:
-        """An operator (or a refused action) ends a diversion: the client's next event is looked at again."""
+    def announce(self, *, idle: bool = False) -> list[Message]:
+        """What the models must be told since the last call: shares of windows that are over, then the progress.
+
+        ``idle``: there is nothing more to read for now; then the open windows are told of as they stand, and nobody
+        need wait for this partition.
+        """
+        return self._announcer.announce(self.windows, self._meta.watermark, idle=idle)
+
+    def release(self, model: str, client: str) -> bool:
+        """An operator (or a refused action) ends a diversion: the client's next event is looked at again.
+
+        True if there was one.
+        """
         key = _pair(model, client)
-        if self._diverted_until.pop(key, None) is not None:
-            self._changed[f"divert/{key}"] = None
+        if self._diverted_until.pop(key, None) is None:
+            return False
+        self._changed[f"divert/{key}"] = None
+        return True
 
     def delta(self) -> dict[str, bytes | None]:
         """State that changed since the last call; None means gone. Together with the offsets it is a checkpoint."""
@@ -112,6 +121,7 @@ class PartitionPipeline:
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
             ("window", self.windows.delta()),
             ("incident", self._cases.delta()),
+            ("origin", self.origins.delta()),
         ):
             changes |= {f"{room}/{name}": value for name, value in delta.items()}
         changes["meta"] = msgspec.msgpack.encode(self._meta)
@@ -128,8 +138,16 @@ class PartitionPipeline:
             self._changed[f"divert/{key}"] = None
         self._cases.prune(self._meta.watermark)
 
-    def _advance(self, ts: float) -> None:
-        self._meta.watermark = max(self._meta.watermark, ts)
+    def _watermarks(self, ts: FloatArray, ticks: Sequence[tuple[int, float]]) -> tuple[FloatArray, FloatArray]:
+        """The newest time before each event and up to it, ``(n,)`` each, ticks included; moves the watermark on."""
+        promised = np.full(len(ts) + 1, -np.inf)  # the last place is for ticks after all events
+        if ticks:
+            at, until = np.array(ticks, dtype=np.float64).T
+            np.maximum.at(promised, np.minimum(np.maximum.accumulate(at), len(ts)).astype(np.int64), until)
+        promised[0] = max(promised[0], self._meta.watermark)
+        newest = np.maximum.accumulate(np.maximum(promised, np.append(ts, -np.inf)))
+        self._meta.watermark = float(newest[-1])
+        return np.maximum(promised[:-1], np.append(-np.inf, newest)[: len(ts)]), newest[:-1]
 
     def _judge(self, batch: EventBatch, result: StepResult) -> Marks | None:
         """A mark for each row of one model; None if the model has no baseline for such rows."""
@@ -150,10 +168,10 @@ class PartitionPipeline:
         Who is diverted is looked up between stretches: a client whose diversion has ended is then looked at in its
         place in the order of rows, not after others whose rows came later.
         """
-        ts = batch.ts.tolist()
         shortest_s = self._core.policy.shortest_quarantine_s
         begin = 0
-        if max(ts) - min(ts) >= shortest_s:
+        if batch.ts.max() - batch.ts.min() >= shortest_s:
+            ts = batch.ts.tolist()
             oldest: dict[str, float] = {}
             for row, client in enumerate(batch.clients):
                 if ts[row] - oldest.get(client, ts[row]) >= shortest_s:
@@ -165,19 +183,23 @@ class PartitionPipeline:
 
     def _free(self, batch: EventBatch, rows: IntArray) -> IntArray:
         """Those of the rows whose client is not diverted at their time."""
-        until = self._diverted_until
-        if not until:
+        if not self._diverted_until:
             return rows
-        held = [batch.ts[i] < until.get(_pair(batch.model, batch.clients[i]), float("-inf")) for i in rows.tolist()]
-        return rows[~np.array(held, dtype=np.bool_)]
+        until = {c: self._diverted_until.get(_pair(batch.model, c), float("-inf")) for c in set(batch.clients)}
+        if max(until.values()) == float("-inf"):
+            return rows
+        ends = np.array([until[c] for c in batch.clients])
+        return rows[batch.ts[rows] >= ends[rows]]
 
     def _count(self, batch: EventBatch, events: Sequence[Event], marks: Marks, result: StepResult) -> None:
         """An event's verdict is that of its worst row."""
-        worst = np.full(len(events), -1, dtype=np.int8)
-        np.maximum.at(worst, batch.request, marks)
+        starts = np.flatnonzero(np.append(True, batch.request[1:] != batch.request[:-1]))
+        requests, worst = batch.request[starts], np.maximum.reduceat(marks, starts)
         for verdict, mark in ((Verdict.CLEAN, CLEAN), (Verdict.FLAGGED, FLAGGED), (Verdict.DIVERTED, DIVERTED)):
             result.verdicts[verdict] += int(np.count_nonzero(worst == mark))
-        result.diverted += [(events[i].client, events[i]) for i in np.flatnonzero(worst == DIVERTED).tolist()]
+        width = self._widths[batch.model]
+        diverted = [align_scores(events[i], width) for i in requests[worst == DIVERTED].tolist()]
+        result.diverted += [(event.client, event) for event in diverted]
 
     def _found(self, rows: EventBatch, result: StepResult, finding: Finding) -> bool:
         """Finding → incident → decisions; True if the client is diverted from its next row on."""
@@ -212,6 +234,7 @@ class PartitionPipeline:
             self._meta = msgspec.msgpack.decode(rooms["meta"][""], type=_Meta)
         self._dedupe.restore(rooms.get("dedupe", {}))
         self._cases.restore(rooms.get("incident", {}))
+        self.origins.restore(rooms.get("origin", {}))
         self.windows.restore(rooms.get("window", {}))
         for key, blob in rooms.get("divert", {}).items():
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
@@ -228,9 +251,11 @@ class PartitionPipeline:
 
 def _address(rows: EventBatch, finding: Finding) -> str:
     """Where the request that crossed came from; its id alone would not do, ids may come again after a while."""
-    crossed = (finding.evidence["at"], finding.subject.key, finding.ts)
-    keys = zip(rows.ids, rows.clients, rows.ts.tolist(), strict=True)
-    return rows.ips[next(row for row, key in enumerate(keys) if key == crossed)]
+    event, row = finding.evidence["at"], -1
+    while True:
+        row = rows.ids.index(event, row + 1)
+        if rows.clients[row] == finding.subject.key and rows.ts[row] == finding.ts:
+            return rows.ips[row]
 
 
 def _pair(model: str, client: str) -> str:

@@ -66,10 +66,9 @@ class Response:
         """On start: finish what a crash cut short."""
         self.executor.recover(self.clock())
 
-    def step(self) -> tuple[list[str], list[tuple[str, str]]]:
-        """Act; then the incidents whose actions changed, and the (model, client)s that must be looked at again."""
-        changed = [record.decision.incident_id for record in self.executor.step(self.clock())]
-        return changed, self._newly_released()
+    def step(self) -> list[str]:
+        """Act; the incidents whose actions changed."""
+        return [record.decision.incident_id for record in self.executor.step(self.clock())]
 
     def measure(self, metrics: Metrics) -> None:
         """Refresh the gauges that need the database."""
@@ -78,8 +77,8 @@ class Response:
             metrics.actions.labels(status.value).set(counts.get(status, 0))
         metrics.outbox.set(sum(b.waiting for b in self.outbox.backlog(self.clock())))
 
-    def _newly_released(self) -> list[tuple[str, str]]:
-        """Clients whose newest quarantine was refused, or taken back by an operator in another process."""
+    def released(self) -> list[tuple[str, str]]:
+        """(model, client)s to be looked at again, each told once: their newest quarantine was refused or taken back."""
         seen: set[tuple[str, str]] = set()
         released = []
         for record in self.ledger.find(kind=ActionType.QUARANTINE, limit=_LOOK_BACK):

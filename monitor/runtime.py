@@ -1,30 +1,39 @@
-"""The shell around the engine: what a step says is written down, then its offsets may be acknowledged.
+"""The shell around the core: what a step says is written down before the state that covers it is saved.
 
-Order is the promise: quarantined requests, then findings and incidents, then decisions (all ignore repeats), and
-last state and offsets in one transaction. A crash between any two replays records; nothing happens twice.
+Order is the promise: quarantined requests, then findings and incidents, then decisions (all ignore repeats); state and
+offset come last (``monitor.lanes``). A crash between any two replays records; nothing happens twice.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from detectors.finding import Finding
 from monitor.codec import encode_json
 from monitor.codec.limits import Limits
 from monitor.core import Core
-from monitor.engine import MODELS_SCOPE, Engine, partition_scope
 from monitor.incidents import Incident
-from monitor.intake import Record, Taken, take
+from monitor.intake import SourceRecord, Taken, take
 from monitor.metrics import Metrics
+from monitor.pipeline import PartitionPipeline
+from monitor.shares import Message
+from monitor.shift_watch import ShiftWatch
 from monitor.step import StepResult
-from monitor.store import Store
 from responders.decision import Decision
 
-#: Sweeping is cheap but not free: once in this many steps.
+#: Sweeping is cheap but not free: once in this many steps of a partition.
 _SWEEP_EVERY = 50
+
+
+class FindingSink(Protocol):
+    """The store, as far as the runtime knows it."""
+
+    def note(self, findings: Iterable[Finding], incidents: Iterable[Incident], now: float) -> None: ...
+
+    def address(self, pairs: Iterable[tuple[str, str]]) -> None: ...
 
 
 class DecisionSink(Protocol):
@@ -40,124 +49,99 @@ class QuarantineSink(Protocol):
 
 
 class Runtime:
-    """One worker's engine with its store, ledger and quarantine. Synchronous; the caller owns the loop."""
+    """Runs pipelines and watches, and writes down what they say. Synchronous; the caller owns the loop."""
 
     def __init__(
         self,
         core: Core,
-        store: Store,
+        store: FindingSink,
         ledger: DecisionSink,
         quarantine: QuarantineSink,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = core.settings
+        self._core = core
         self._store = store
         self._ledger = ledger
         self._quarantine = quarantine
         self._metrics = metrics
         self._clock = clock
-        self._limits = Limits(
-            max_bytes=core.settings.stream.max_event_bytes, max_future_s=core.settings.stream.max_future_s
-        )
-        self._done: dict[tuple[str, int], int] = {}
+        stream = core.settings.stream
+        self._limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
         self._addresses: set[tuple[str, str]] = set()
-        self._steps = 0
-        self.engine = Engine(core, store.state(MODELS_SCOPE))
+        self._steps: Counter[int] = Counter()
 
-    def assign(self, topic: str, partitions: Iterable[int]) -> None:
-        """Own exactly these partitions; state of new ones comes from the store."""
-        wanted = set(partitions)
-        for gone in set(self.engine.partitions) - wanted:
-            self.engine.revoke(gone)
-        for new in sorted(wanted - set(self.engine.partitions)):
-            self.engine.assign(new, self._store.state(partition_scope(new)))
-            self._done[topic, new] = self._store.next_offset(topic, new)
+    def pipeline(self, partition: int, state: Mapping[str, bytes], sources: int = 1) -> PartitionPipeline:
+        """A partition's pipeline as its last checkpoint left it; ``sources``: partitions of the events topic."""
+        return PartitionPipeline(self._core, state, partition, sources)
 
-    def next_offset(self, topic: str, partition: int) -> int:
-        """The first offset that no checkpoint covers."""
-        return self._done.get((topic, partition), 0)
+    def watch(self, state: Mapping[str, bytes], partitions: int) -> ShiftWatch:
+        """The models' watch as its last checkpoint left it."""
+        return ShiftWatch(self._core, state, partitions)
 
-    def take(self, records: Iterable[Record]) -> list[Taken]:
-        """Decode; the caller must have stored the dead letters safely before it calls ``commit``."""
-        owned = [r for r in records if r.partition in self.engine.partitions]
-        return take(owned, self._done, self._limits, self._clock())
+    def take(
+        self, pipeline: PartitionPipeline, topic: str, partition: int, records: Sequence[SourceRecord], next_offset: int
+    ) -> Taken:
+        """Decode; the caller must store the dead letters safely before it saves the state."""
+        if self._core.settings.stream.rekey:
+            after = max(records[-1].offset + 1, next_offset)
+            records = pipeline.origins.fresh(records, next_offset, self._limits)
+            taken = take(topic, partition, records, next_offset, self._limits, self._clock())
+            taken.next_offset = after
+            return taken
+        return take(topic, partition, records, next_offset, self._limits, self._clock())
 
-    def commit(self, runs: Sequence[Taken]) -> list[StepResult]:
-        """Judge, decide, and write it all down; when this returns, the runs' offsets may be acknowledged.
-
-        Runs of a partition that was taken from us since ``take`` are left to its new owner.
-        """
+    def judge(self, pipeline: PartitionPipeline, taken: Taken) -> StepResult:
+        """Judge and decide, and write all of it down; what is left to do is to save the state."""
         started = time.perf_counter()
-        runs = [run for run in runs if run.partition in self.engine.partitions]
-        results = []
-        for run in runs:
-            result = self.engine.step(run.partition, run.events, len(run.dead), run.ticks)
-            self._count(run, result)
-            results.append(result)
-        results.append(self.engine.close_windows())
-        self._steps += 1
-        if self._steps % _SWEEP_EVERY == 0:
-            for pipeline in self.engine.partitions.values():
-                pipeline.sweep()
-        self._write(runs, results)
+        result = pipeline.process(taken.events, taken.ticks)
+        if taken.dead:
+            pipeline.reject(len(taken.dead))
+        self._write(result)
+        self._address(taken)
+        self._steps[taken.partition] += 1
+        if self._steps[taken.partition] % _SWEEP_EVERY == 0:
+            pipeline.sweep()
+        self._count(pipeline, taken, result)
         self._metrics.step.observe(time.perf_counter() - started)
-        return results
+        return result
 
-    def idle(self, partition: int) -> None:
-        """A partition with nothing to read no longer holds windows open."""
-        self.engine.idle(partition)
+    def judge_windows(self, watch: ShiftWatch, messages: Iterable[Message]) -> StepResult:
+        """The same for what partitions say to the models."""
+        result = watch.take(messages)
+        self._write(result)
+        return result
 
-    def release(self, model: str, client: str) -> None:
-        """An operator took a quarantine back, or it was refused: look at the client again."""
-        self.engine.release(model, client)
-
-    def _write(self, runs: Sequence[Taken], results: Sequence[StepResult]) -> None:
-        findings: list[Finding] = []
-        incidents: dict[str, Incident] = {}
-        decisions: list[Decision] = []
-        now = self._clock()
-        for result in results:
-            findings += result.findings
-            incidents |= result.incidents
-            decisions += result.decisions
-            self._divert(result)
-        for finding in findings:
-            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
-        if findings:
-            self._store.note(findings, incidents.values())
-        if decisions:
-            self._ledger.record(decisions, now)
-        offsets = {(run.topic, run.partition): run.next_offset for run in runs}
-        started = time.perf_counter()
-        self._store.commit(self.engine.delta(), offsets, self._new_addresses(runs))
-        self._metrics.checkpoint.observe(time.perf_counter() - started)
-        self._done |= offsets
-
-    def _divert(self, result: StepResult) -> None:
-        """Requests of quarantined clients into the quarantine, which knows them by id and keeps each once."""
+    def _write(self, result: StepResult) -> None:
         kept: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
         for client, event in result.diverted:
             kept.setdefault((event.model, client), []).append((event.id, encode_json(event)))
         for (model, client), requests in kept.items():
-            self._quarantine.store(model, client, requests)
+            self._quarantine.store(model, client, requests)  # knows them by id, and keeps each once
+        now = self._clock()
+        if result.findings:
+            self._store.note(result.findings, result.incidents.values(), now)
+        if result.decisions:
+            self._ledger.record(result.decisions, now)
+        for finding in result.findings:
+            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
 
-    def _new_addresses(self, runs: Sequence[Taken]) -> list[tuple[str, str]]:
-        """(address, client) pairs not seen by this process; the responder asks how many clients share an address."""
-        pairs = {(e.client_ip, e.client) for run in runs for e in run.events if e.client_ip}
-        new = sorted(pairs - self._addresses)
-        self._addresses.update(new)
-        if len(self._addresses) > self._settings.clients.max_clients:
-            self._addresses.clear()
-        return new
+    def _address(self, taken: Taken) -> None:
+        """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
+        pairs = {(e.client_ip, e.client) for e in taken.events if e.client_ip}
+        if new := sorted(pairs - self._addresses):
+            self._store.address(new)
+            self._addresses.update(new)
+            if len(self._addresses) > self._core.settings.clients.max_clients:
+                self._addresses.clear()
 
-    def _count(self, run: Taken, result: StepResult) -> None:
+    def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
         for verdict, n in result.verdicts.items():
             self._metrics.events.labels(verdict.value).inc(n)
-        if run.dead:
-            self._metrics.events.labels("dead_letter").inc(len(run.dead))
-            for reason, n in Counter(d.rejection.reason.value for d in run.dead).items():
+        if taken.dead:
+            self._metrics.events.labels("dead_letter").inc(len(taken.dead))
+            for reason, n in Counter(d.rejection.reason.value for d in taken.dead).items():
                 self._metrics.rejected.labels(reason).inc(n)
-        self._metrics.watermark.labels(str(run.partition)).set(self.engine.partitions[run.partition].watermark)
-        self._metrics.late_rows.set(self.engine.late_rows)
+        self._metrics.watermark.labels(str(taken.partition)).set(pipeline.watermark)
+        self._metrics.late_rows.labels(str(taken.partition)).set(pipeline.windows.late_rows)
         self._metrics.last_event.set(self._clock())

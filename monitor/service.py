@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
@@ -14,11 +15,15 @@ import structlog
 from detectors.finding import Finding
 from monitor.alerts import AlertsFile
 from monitor.core import Core
-from monitor.intake import DeadLetter, Taken
+from monitor.intake import DeadLetter
+from monitor.lanes import Lane
 from monitor.metrics import Metrics
+from monitor.pipeline import PartitionPipeline
 from monitor.reporting import Reporting
 from monitor.response import Response
+from monitor.role import ResponderRole
 from monitor.runtime import Runtime
+from monitor.shift_watch import ShiftWatch
 from monitor.step import StepResult
 from monitor.store import Store
 
@@ -28,10 +33,12 @@ log = structlog.get_logger("vedette.service")
 _LOOK_S = 0.5
 #: Metrics that need the database are refreshed this often.
 _GAUGES_S = 5.0
+#: Findings that their worker has not published in this time are published by the responder.
+_OVERDUE_S = 5.0
 
 
 class Service:
-    """One worker's rooms, wired. All state is in ``data_dir``; a second worker needs a data_dir of its own."""
+    """One worker's rooms, wired. Workers of one machine share ``data_dir``; one of them responds for all."""
 
     def __init__(self, core: Core, clock: Callable[[], float] = time.time) -> None:
         settings = core.settings
@@ -39,90 +46,122 @@ class Service:
         self._settings = settings
         self._data = data
         self._clock = clock
-        self._metrics = Metrics()
-        self._store = Store(data / "vedette.db")
-        self._store.pin("baseline", core.baseline.checksum)
-        self._response = Response(settings, data, self._store, clock)
-        self._reporting = Reporting(settings, data, self._store, self._response)
+        self.metrics = Metrics()
+        self.store = Store(data / "vedette.db")
+        self.store.pin("baseline", core.baseline.checksum)
+        self._role = ResponderRole(data / "responder.lock")
+        self._response = Response(settings, data, self.store, clock)
+        self._reporting = Reporting(settings, data, self.store, self._response)
         self._response.notice_for = self._reporting.notice_for
-        self.runtime = Runtime(
-            core, self._store, self._response.ledger, self._response.quarantine, self._metrics, clock
-        )
-        self._alerts = AlertsFile(Path(settings.alerts_file)) if settings.alerts_file else None
+        self.runtime = Runtime(core, self.store, self._response.ledger, self._response.quarantine, self.metrics, clock)
+        self._alerts: AlertsFile | None = None
+        self._alerted = 0
+        self._responds = asyncio.Event()
         self._acting = asyncio.Event()
         self._publishing = asyncio.Event()
+        self._found: deque[Finding] = deque()
         self._partitions: frozenset[int] = frozenset()
+        self._change = 0
         self._stopping = False
         self._gauges_at = 0.0
 
-    def commit(self, runs: list[Taken]) -> list[StepResult]:
-        """``Runtime.commit``, and what follows from it is set going."""
-        results = self.runtime.commit(runs)
-        changed = {incident_id for result in results for incident_id in result.incidents}
-        if changed:
-            self._reporting.changed(changed)
-            self._acting.set()
+    def found(self, result: StepResult) -> None:
+        """What a step said is written down: publish it and act on it."""
+        if result.findings:
+            self._found += result.findings
             self._publishing.set()
-        return results
+        if result.incidents:
+            self._acting.set()
 
-    async def respond(self) -> None:
-        """Carry out decisions, take back what is due, keep messages and reports up to date; until ``stop``."""
-        await asyncio.to_thread(self._response.recover)
-        self._reporting.changed(incident.id for incident, _ in self._store.incidents())
-        self._publishing.set()
+    def saved(self, lane: Lane[PartitionPipeline]) -> None:
+        """A partition's checkpoint: its figures for people."""
+        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark)
+
+    def saved_windows(self, lane: Lane[ShiftWatch]) -> None:
+        """The same for the models."""
+        self.store.reach(lane.scope, {}, lane.state.closed_ts)
+
+    async def respond(self, release: Callable[[str, str], None]) -> None:
+        """Carry out decisions, take back what is due, keep messages and reports up to date; until ``stop``.
+
+        Only one worker of the data folder does so; the others wait for its place. ``release(model, client)`` is
+        called for clients to be looked at again, in every worker.
+        """
         while not self._stopping:
             self._acting.clear()
-            await self._try_to_respond()
+            await self._try_to_respond(release)
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._acting.wait()
             except TimeoutError:
                 pass
 
-    async def _try_to_respond(self) -> None:
+    async def _try_to_respond(self, release: Callable[[str, str], None]) -> None:
         try:
-            await self._respond_once()
+            if not self._role.held and self._role.try_take():
+                log.info("this worker responds")
+                self._responds.set()
+                await asyncio.to_thread(self._response.recover)
+                if self._settings.alerts_file:
+                    self._alerts = AlertsFile(Path(self._settings.alerts_file))
+            if self._role.held:
+                await self._respond_once()
+            for model, client in await asyncio.to_thread(self._response.released):
+                log.info("client released", model=model, client=client)
+                release(model, client)
         except Exception:
             # Detection goes on and decisions stay in the ledger, to be tried again; the metric says so.
-            self._metrics.response_failures.inc()
+            self.metrics.response_failures.inc()
             log.exception("response failed; will try again")
 
     async def _respond_once(self) -> None:
-        changed, released = await asyncio.to_thread(self._response.step)
-        for model, client in released:
-            log.info("client released", model=model, client=client)
-            self.runtime.release(model, client)
-        self._reporting.changed(changed)
-        await asyncio.to_thread(self._reporting.update, self.runtime.engine.watermark)
+        acted = await asyncio.to_thread(self._response.step)
+        changed, self._change = self.store.changed(self._change)
+        self._reporting.changed([*acted, *changed])
+        await asyncio.to_thread(self._reporting.update, self.store.newest_event_ts())
         self._response.deliverer.wake()
+        if self._alerts is not None:
+            findings, self._alerted = self.store.found(self._alerted)
+            self._alerts.append(findings)
+        if self.store.unpublished(self._clock() - _OVERDUE_S, limit=1):
+            self._publishing.set()
         if time.monotonic() - self._gauges_at > _GAUGES_S:
             self._gauges_at = time.monotonic()
-            await asyncio.to_thread(self._response.measure, self._metrics)
+            await asyncio.to_thread(self._response.measure, self.metrics)
 
     async def deliver(self) -> None:
-        """Messages out of the outbox; until ``stop``."""
-        await self._response.deliverer.run()
+        """Messages out of the outbox, while this worker responds; until ``stop``."""
+        await self._responds.wait()
+        if not self._stopping:
+            await self._response.deliverer.run()
 
     async def unpublished(self) -> AsyncIterator[list[Finding]]:
         """Batches of findings that are not on their topic yet; asking for the next says the last has arrived."""
         while not self._stopping:
             self._publishing.clear()
-            while batch := self._store.unpublished():
-                if self._alerts is not None:
-                    self._alerts.append(batch)
+            while batch := self._batch():
                 yield batch
-                self._store.published(f.id for f in batch)
+                self.store.published(f.id for f in batch)
             await self._publishing.wait()
 
-    async def stop(self) -> None:
+    def _batch(self) -> list[Finding]:
+        """What this worker found; and, for the responder, what another left behind."""
+        mine = [self._found.popleft() for _ in range(min(len(self._found), 500))]
+        if mine or not self._role.held:
+            return mine
+        return self.store.unpublished(self._clock() - _OVERDUE_S)
+
+    async def stop(self, release: Callable[[str, str], None]) -> None:
         """Finish what is pending as far as it goes quickly; what is left is in the database for the next start."""
         if self._stopping:
             return
         self._stopping = True
+        self._responds.set()
         self._acting.set()
         self._publishing.set()
-        await self._try_to_respond()
-        await self._response.deliverer.stop()
+        await self._try_to_respond(release)
+        if self._role.held:
+            await self._response.deliverer.stop()
 
     def spool(self, letter: DeadLetter) -> None:
         """A dead letter that its topic will not take: kept in ``dead-letters.jsonl``, bytes in base64."""
@@ -143,15 +182,24 @@ class Service:
         """The broker has given us these partitions."""
         self._partitions = frozenset(partitions)
 
-    def readiness(self, rebalancing: bool) -> dict[str, object]:
-        """What ``/readyz`` answers: ready once partitions are assigned and no rebalance is going on."""
+    def readiness(self, *, rebalancing: bool, loading: int) -> dict[str, object]:
+        """What ``/readyz`` answers: ready once partitions are assigned, loaded, and no rebalance is going on.
+
+        Verdicts and times are those of all workers of the data folder, as of their last checkpoints.
+        """
+        reached = self.store.reached()
+        windows = [ts for scope, ts in reached.items() if scope.startswith("windows/")]
         return {
-            "ready": bool(self._partitions) and not rebalancing and not self._stopping,
+            "ready": bool(self._partitions) and not rebalancing and not loading and not self._stopping,
             "partitions": sorted(self._partitions),
             "rebalancing": rebalancing,
             "mode": self._settings.response.mode,
-            "verdicts": self._store.verdicts(),
+            "loading": loading,
+            "responds": self._role.held,
+            "verdicts": self.store.verdicts(),
+            "windows_closed_ts": min(windows, default=0.0),
         }
 
-    def metrics(self) -> bytes:
-        return self._metrics.render()
+    def close(self) -> None:
+        self._role.release()
+        self.store.close()

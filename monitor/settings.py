@@ -36,23 +36,60 @@ class Topic(_Base, frozen=True):
     replication: int = 1
 
 
+class InternalTopic(_Base, frozen=True):
+    """A topic that only workers read and write; ``partitions: null`` takes as many as the events topic really has."""
+
+    name: str
+    partitions: int | None = None
+    replication: int = 1
+
+
 class Topics(_Base, frozen=True):
     """Created on start if absent; an existing topic is used as it is."""
 
     events: Topic = Topic("inference-events")
     dead_letters: Topic = Topic("vedette-dead-letters", partitions=1)
     findings: Topic = Topic("vedette-findings", partitions=1)
+    #: Workers' state, one partition for each partition that is judged; compacted.
+    state: InternalTopic = InternalTopic("vedette-state")
+    #: Partitions' shares of model windows, on their way to the worker that adds them up.
+    windows: InternalTopic = InternalTopic("vedette-windows", partitions=1)
+    #: Events keyed by client again, with ``stream.rekey``.
+    by_client: InternalTopic = InternalTopic("vedette-by-client")
     create: bool = True
 
 
+class Overload(_Base, frozen=True):
+    """When a worker that falls behind looks less closely. Seconds behind: events waiting / events handled a second."""
+
+    #: From here on level 1, 2, 3; each costs less and sees less.
+    behind_s: float = 10.0
+    far_behind_s: float = 60.0
+    lost_s: float = 300.0
+    #: A level is kept for so long at least before it is changed.
+    dwell_s: float = 5.0
+    #: The highest level that may be taken; 0: never look less closely, however far behind.
+    max_level: Literal[0, 1, 2, 3] = 3
+
+
 class Stream(_Base, frozen=True):
-    batch_events: int = 1000
+    #: Records judged together at most.
+    batch_events: int = 2000
     batch_within_s: float = 0.1
     max_event_bytes: int = 8 * 1024 * 1024
     #: Live only: an event further ahead of the wall clock than this is rejected. None for replays of recordings.
     max_future_s: float | None = 300.0
     #: A partition silent this long (wall clock) no longer holds the watermark back.
     idle_s: float = 30.0
+    #: State and offsets are written down together this often.
+    checkpoint_s: float = 1.0
+    #: Records are not keyed by client: workers pass them on through ``topics.by_client`` first.
+    rekey: bool = False
+    #: ``batch`` hands a partition's records on as one message; ``stock`` is Faust's own loop, slower.
+    delivery: Literal["batch", "stock"] = "batch"
+    #: ``changelog``: in ``topics.state``, any worker can take over; ``local``: in ``data_dir``, one worker only.
+    state: Literal["changelog", "local"] = "changelog"
+    overload: Overload = Overload()
 
 
 class Windows(_Base, frozen=True):
@@ -200,6 +237,12 @@ class Notifications(_Base, frozen=True):
     email: Email = Email()
 
 
+class Retention(_Base, frozen=True):
+    """How long published findings are kept in ``vedette.db``, in days of event time."""
+
+    days: float = 90.0
+
+
 class Web(_Base, frozen=True):
     host: str = "127.0.0.1"
     port: int = 6066
@@ -222,6 +265,7 @@ class Settings(_Base, frozen=True):
     detection: Detection = Detection()
     response: Response = Response()
     notifications: Notifications = Notifications()
+    retention: Retention = Retention()
     web: Web = Web()
     logging: Logging = Logging()
     #: Extra lines appended to the alerts file as findings are made; empty: none.

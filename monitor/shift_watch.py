@@ -8,24 +8,29 @@ from functools import partial
 from detectors.window_alarm import WindowAlarm
 from monitor.cases import Cases
 from monitor.core import Core
+from monitor.shares import NEVER, Message
 from monitor.step import StepResult
-from monitor.windows import ClosedWindow, PartitionWindows, WindowMerger
+from monitor.window_merger import WindowMerger
+from monitor.windows import ClosedWindow
+
+_INCIDENT = "incident/"
 
 
 class ShiftWatch:
     """The scope of the models: what no partition can see alone."""
 
-    def __init__(self, core: Core, state: Mapping[str, bytes]) -> None:
+    def __init__(self, core: Core, state: Mapping[str, bytes], partitions: int) -> None:
+        """``partitions``: of the topic that clients are spread over."""
         self._core = core
-        self._merger = WindowMerger(core.window_plan)
+        self._merger = WindowMerger(core.window_plan, partitions)
         self._alarm = WindowAlarm(core.window_limits)
         self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
-        self._closed = False
-        if "merger" in state:
-            self._merger.restore(state["merger"])
+        self._judged = False
+        self._merger.restore(state)
+        if "alarm" in state:
             self._alarm.restore(state["alarm"])
         self._cases.restore(
-            {key.removeprefix("incident/"): blob for key, blob in state.items() if key.startswith("incident/")}
+            {key.removeprefix(_INCIDENT): blob for key, blob in state.items() if key.startswith(_INCIDENT)}
         )
 
     @property
@@ -33,23 +38,29 @@ class ShiftWatch:
         """Rows that an idle partition brought after their windows had been closed."""
         return self._merger.late_rows
 
-    def advance(self, partitions: Iterable[PartitionWindows], watermark: float) -> StepResult:
-        """Close what the watermark has passed and judge it, in the order of the windows' ends."""
+    @property
+    def closed_ts(self) -> float:
+        """Event time up to which windows are closed; 0 before the first."""
+        closed = self._merger.closed
+        return self._core.window_plan.end_ts(closed - 1) if closed > NEVER else 0.0
+
+    def take(self, messages: Iterable[Message]) -> StepResult:
+        """What partitions say, in the order of the topic; windows that can be closed are judged at once."""
         result = StepResult()
-        for window in self._merger.advance(partitions, watermark):
-            self._closed = True
-            self._judge(window, result)
-        if self._closed:
-            self._cases.prune(watermark)
+        for message in messages:
+            for window in self._merger.take(message):
+                self._judged = True
+                self._judge(window, result)
         return result
 
     def delta(self) -> dict[str, bytes | None]:
         """State changed since the last call."""
-        changes: dict[str, bytes | None] = {f"incident/{k}": v for k, v in self._cases.delta().items()}
-        if self._closed:
-            changes["merger"] = self._merger.snapshot()
+        if self._judged:
+            self._cases.prune(self.closed_ts)
+        changes = self._merger.delta() | {f"{_INCIDENT}{k}": v for k, v in self._cases.delta().items()}
+        if self._judged:
             changes["alarm"] = self._alarm.snapshot()
-            self._closed = False
+            self._judged = False
         return changes
 
     def _judge(self, window: ClosedWindow, result: StepResult) -> None:

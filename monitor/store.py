@@ -1,6 +1,6 @@
-"""The local store: state and the offsets it covers, findings and incidents, in one SQLite transaction.
+"""The data folder's database: findings, incidents, how far partitions have come; and state, where it is kept locally.
 
-One small interface keyed by partition, so that a changelog topic can take its place when workers share the load.
+Workers of one machine share it. What they write is the same whoever writes it: ids are deterministic.
 """
 
 from __future__ import annotations
@@ -19,20 +19,32 @@ from monitor.incidents import Incident
 from responders.database import transaction
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS offsets (topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition));
+CREATE TABLE IF NOT EXISTS scopes (scope TEXT PRIMARY KEY, owner TEXT NOT NULL, next_offset INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS state (scope TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS findings (id TEXT PRIMARY KEY, ts REAL NOT NULL, value BLOB NOT NULL,
-    published INTEGER NOT NULL DEFAULT 0);
+    noted REAL NOT NULL, published INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS findings_unpublished ON findings (published) WHERE published = 0;
 CREATE TABLE IF NOT EXISTS incidents (id TEXT PRIMARY KEY, opened_ts REAL NOT NULL, value BLOB NOT NULL,
+    revision INTEGER NOT NULL, change INTEGER NOT NULL,
     mark TEXT NOT NULL DEFAULT '', marked_by TEXT NOT NULL DEFAULT '', marks INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS incidents_change ON incidents (change);
+CREATE TABLE IF NOT EXISTS progress (scope TEXT PRIMARY KEY, verdicts BLOB NOT NULL, event_ts REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS addresses (ip TEXT, client TEXT, PRIMARY KEY (ip, client)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-#: (topic, partition) → offset of the next record to process.
-Offsets = Mapping[tuple[str, int], int]
+#: Raised when the tables change: a folder of another version is refused.
+FORMAT = "2"
+_NOTE_INCIDENT = """
+INSERT INTO incidents (id, opened_ts, value, revision, change)
+    VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM incidents))
+    ON CONFLICT (id) DO UPDATE SET value = excluded.value, revision = excluded.revision, change = excluded.change
+    WHERE excluded.revision > revision
+"""
+_MARK_INCIDENT = """
+UPDATE incidents SET mark = ?, marked_by = ?, marks = marks + 1,
+    change = (SELECT coalesce(max(change), 0) + 1 FROM incidents) WHERE id = ?
+"""
 
 
 class Mark(NamedTuple):
@@ -47,7 +59,7 @@ class StoreError(UserError, RuntimeError):
 
 
 class Store:
-    """``vedette.db``. One writer (the worker); the command line reads, and writes only incident marks."""
+    """``vedette.db``. Workers write; the command line reads, and writes only incident marks."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -64,6 +76,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot open {path}: {error}; check data_dir and its permissions") from error
         path.chmod(0o600)
+        self.pin("format", FORMAT)
 
     def close(self) -> None:
         self._db.close()
@@ -81,49 +94,65 @@ class Store:
                 "use a new data_dir, or go back to the former one"
             )
 
-    def state(self, scope: str) -> dict[str, bytes]:
-        return dict(self._read("SELECT key, value FROM state WHERE scope = ?", scope))
+    def take_state(self, scope: str, owner: str) -> tuple[dict[str, bytes], int]:
+        """A scope's state and the source offset it covers; from now on only ``owner`` may save it."""
+        with transaction(self._db, self._lock) as db:
+            db.execute(
+                "INSERT INTO scopes VALUES (?, ?, 0) ON CONFLICT (scope) DO UPDATE SET owner = excluded.owner",
+                (scope, owner),
+            )
+            values = db.execute("SELECT key, value FROM state WHERE scope = ?", (scope,)).fetchall()
+            ((offset,),) = db.execute("SELECT next_offset FROM scopes WHERE scope = ?", (scope,)).fetchall()
+        return dict(values), int(offset)
 
-    def next_offset(self, topic: str, partition: int) -> int:
-        rows = self._read("SELECT next_offset FROM offsets WHERE topic = ? AND partition = ?", topic, partition)
-        return int(rows[0][0]) if rows else 0
+    def save_state(self, scope: str, owner: str, changes: Mapping[str, bytes | None], next_offset: int) -> bool:
+        """A checkpoint, all or nothing; False, and nothing done, if the scope has another owner. None deletes."""
+        with transaction(self._db, self._lock) as db:
+            query = "UPDATE scopes SET next_offset = ? WHERE scope = ? AND owner = ?"
+            if db.execute(query, (next_offset, scope, owner)).rowcount == 0:
+                return False
+            db.executemany(
+                "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
+                [(scope, key, blob) for key, blob in changes.items() if blob is not None],
+            )
+            db.executemany(
+                "DELETE FROM state WHERE scope = ? AND key = ?",
+                [(scope, key) for key, blob in changes.items() if blob is None],
+            )
+        return True
 
-    def note(self, findings: Iterable[Finding], incidents: Iterable[Incident]) -> None:
+    def note(self, findings: Iterable[Finding], incidents: Iterable[Incident], now: float) -> None:
         """What has been found, before anything is decided about it. Repeats after a crash change nothing."""
         with transaction(self._db, self._lock) as db:
             db.executemany(
-                "INSERT OR IGNORE INTO findings (id, ts, value) VALUES (?, ?, ?)",
-                [(f.id, f.ts, msgspec.json.encode(f)) for f in findings],
+                "INSERT OR IGNORE INTO findings (id, ts, value, noted) VALUES (?, ?, ?, ?)",
+                [(f.id, f.ts, msgspec.json.encode(f), now) for f in findings],
             )
+            # A worker that works through records again says again what it said of an incident when it was younger.
             db.executemany(
-                "INSERT INTO incidents (id, opened_ts, value) VALUES (?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET value = excluded.value",
-                [(i.id, i.opened_ts, msgspec.json.encode(i)) for i in incidents],
+                _NOTE_INCIDENT,
+                [(i.id, i.opened_ts, msgspec.json.encode(i), i.revision) for i in incidents],
             )
 
-    def commit(
-        self,
-        state: Iterable[tuple[str, str, bytes | None]],
-        offsets: Offsets,
-        addresses: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        """The checkpoint, all or nothing. ``state`` is (scope, key, value or None to delete)."""
-        changes = list(state)
+    def reach(self, scope: str, verdicts: Mapping[str, int], event_ts: float) -> None:
+        """How far a scope's last checkpoint has come; for people and the command line, nobody recovers from it."""
+        query = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
+        self._write(query, (scope, msgspec.json.encode(verdicts), event_ts))
+
+    def address(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """(address, client) pairs that came together."""
         with transaction(self._db, self._lock) as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO state VALUES (?, ?, ?)", [(s, k, v) for s, k, v in changes if v is not None]
-            )
-            db.executemany(
-                "DELETE FROM state WHERE scope = ? AND key = ?", [(s, k) for s, k, v in changes if v is None]
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO offsets VALUES (?, ?, ?)", [(t, p, o) for (t, p), o in offsets.items()]
-            )
-            db.executemany("INSERT OR IGNORE INTO addresses VALUES (?, ?)", addresses)
+            db.executemany("INSERT OR IGNORE INTO addresses VALUES (?, ?)", pairs)
 
-    def unpublished(self, limit: int = 500) -> list[Finding]:
-        """Findings that have not reached the findings topic yet, oldest first."""
-        rows = self._read("SELECT value FROM findings WHERE published = 0 ORDER BY ts, id LIMIT ?", limit)
+    def changed(self, since: int) -> tuple[list[str], int]:
+        """Ids of incidents that changed since a number that a former call gave (0 at first), and the next number."""
+        rows = self._read("SELECT id, change FROM incidents WHERE change > ? ORDER BY change", since)
+        return [i for i, _ in rows], max((change for _, change in rows), default=since)
+
+    def unpublished(self, noted_before: float = float("inf"), limit: int = 500) -> list[Finding]:
+        """Findings that have not reached the findings topic yet, oldest first; of those noted before a time."""
+        query = "SELECT value FROM findings WHERE published = 0 AND noted < ? ORDER BY ts, id LIMIT ?"
+        rows = self._read(query, noted_before, limit)
         return [msgspec.json.decode(value, type=Finding) for (value,) in rows]
 
     def published(self, ids: Iterable[str]) -> None:
@@ -133,6 +162,12 @@ class Store:
     def findings(self) -> list[Finding]:
         rows = self._read("SELECT value FROM findings ORDER BY ts, id")
         return [msgspec.json.decode(value, type=Finding) for (value,) in rows]
+
+    def found(self, since: int) -> tuple[list[Finding], int]:
+        """Findings noted since a number that a former call gave (0 at first), and the next number."""
+        rows = self._read("SELECT value, rowid FROM findings WHERE rowid > ? ORDER BY rowid", since)
+        findings = [msgspec.json.decode(value, type=Finding) for value, _ in rows]
+        return findings, max((row for _, row in rows), default=since)
 
     def incidents(self) -> list[tuple[Incident, Mark]]:
         """Every incident with the operator's word on it, oldest first."""
@@ -145,8 +180,7 @@ class Store:
 
     def mark(self, incident_id: str, status: str, by: str) -> bool:
         """The operator's word on an incident, "" to take it back; False if there is none with this id."""
-        query = "UPDATE incidents SET mark = ?, marked_by = ?, marks = marks + 1 WHERE id = ?"
-        return self._write(query, (status, by, incident_id)) == 1
+        return self._write(_MARK_INCIDENT, (status, by, incident_id)) == 1
 
     def clients_of(self, ip: str) -> int:
         """How many clients have used an address: more than a few is a NAT or a proxy."""
@@ -159,24 +193,25 @@ class Store:
     def verdicts(self) -> dict[str, int]:
         """Events by verdict over all partitions, as of the last checkpoint, with dead letters as ``dead_letter``."""
         total: dict[str, int] = {}
-        for meta in self._metas():
-            for verdict, n in meta["verdicts"].items():
+        for (raw,) in self._read("SELECT verdicts FROM progress"):
+            for verdict, n in msgspec.json.decode(raw, type=dict[str, int]).items():
                 total[verdict] = total.get(verdict, 0) + n
         return total
 
     def newest_event_ts(self) -> float:
         """Event time as far as it has come, over all partitions, as of the last checkpoint; 0 before any event."""
-        return max((float(meta["watermark"]) for meta in self._metas()), default=0.0)
+        ((newest,),) = self._read("SELECT max(event_ts) FROM progress")
+        return max(float(newest or 0.0), 0.0)
 
-    def _metas(self) -> list[dict[str, Any]]:
-        rows = self._read("SELECT value FROM state WHERE key = 'meta' AND scope LIKE 'partition/%'")
-        return [msgspec.msgpack.decode(blob) for (blob,) in rows]
+    def reached(self) -> dict[str, float]:
+        """Event time by scope, as of its last checkpoint."""
+        return {scope: float(ts) for scope, ts in self._read("SELECT scope, event_ts FROM progress")}
 
-    def _read(self, query: str, *values: str | int) -> list[Any]:
+    def _read(self, query: str, *values: str | float) -> list[Any]:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
-    def _write(self, query: str, values: tuple[str, ...]) -> int:
+    def _write(self, query: str, values: tuple[str | bytes | float, ...]) -> int:
         with transaction(self._db, self._lock) as db:
             return db.execute(query, values).rowcount
 

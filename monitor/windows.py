@@ -1,9 +1,9 @@
-"""Event-time tumbling windows per model, summed over partitions, closed when every partition's time has passed them."""
+"""Event-time tumbling windows per model: what one partition counts of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -87,31 +87,33 @@ class PartitionWindows:
         """Rows whose window was over, by the partition's own time, when they came; they are in no window."""
         return self._late_rows
 
-    def absorb(self, batch: EventBatch, watermarks: FloatArray) -> None:
+    def absorb(self, batch: EventBatch, watermarks: FloatArray, weight: int = 1) -> None:
         """Add clean rows of one model, in the partition's order.
 
         Args:
             batch: the rows.
             watermarks: newest event time (or tick) in the partition up to each row, itself included, ``(n,)``.
+            weight: of how many rows each is a fair sample; it counts for so many, in the quota too.
         """
         if not self._plan.detectors.get(batch.model):
             return
         index = window_index(batch.ts, self._plan.size_s)
         late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
         if late.any():
-            self._late_rows += int(np.count_nonzero(late))
+            self._late_rows += int(np.count_nonzero(late)) * weight
             self._late_changed = True
         for w in np.unique(index[~late]).tolist():
-            self._add((w, batch.model), batch.take(~late & (index == w)))
+            self._add((w, batch.model), batch.take(~late & (index == w)), weight)
 
-    def open(self) -> Iterable[WindowKey]:
-        return self._open.keys()
+    def passed(self, watermark: float) -> list[tuple[WindowKey, OpenWindow]]:
+        """Take out the windows that are over for this partition, in order."""
+        due = sorted(key for key in self._open if self._plan.passed(key[0], watermark))
+        self._changed.update(due)
+        return [(key, self._open.pop(key)) for key in due]
 
-    def pop(self, key: WindowKey) -> OpenWindow | None:
-        """Take a window out: it is being closed."""
-        if key in self._open:
-            self._changed.add(key)
-        return self._open.pop(key, None)
+    def open(self) -> list[tuple[WindowKey, OpenWindow]]:
+        """The windows that may still grow, in order; they stay where they are."""
+        return sorted(self._open.items(), key=lambda item: item[0])
 
     def delta(self) -> dict[str, bytes | None]:
         """Windows that changed since the last call, as bytes; None for those closed since."""
@@ -135,88 +137,54 @@ class PartitionWindows:
             if window is not None:
                 self._open[int(index), model] = window
 
-    def _add(self, key: WindowKey, rows: EventBatch) -> None:
+    def _add(self, key: WindowKey, rows: EventBatch, weight: int) -> None:
         window = self._open.setdefault(key, OpenWindow())
         self._changed.add(key)
-        window.rows += len(rows)
-        window.versions = _first_versions(Counter(window.versions) + Counter(rows.versions))
+        window.rows += len(rows) * weight
+        versions = Counter(window.versions)
+        for version, n in Counter(rows.versions).items():
+            versions[version] += n * weight
+        window.versions = first_versions(versions)
         quota = self._plan.quotas.get(rows.model)
         if quota is not None:
-            rows = rows.take(_under_quota(rows.clients, window.clients, quota))
+            rows = rows.take(_under_quota(rows.clients, window.clients, quota, weight))
         if not len(rows):
             return
         for name, detector in self._plan.detectors[rows.model].items():
-            fresh = detector.summarise(rows)
+            fresh = _times(detector.summarise(rows), weight)
             summary = window.summaries.get(name)
             if summary is None:
                 summary = Summary(0, {k: np.zeros_like(v) for k, v in fresh.counts.items()})
             window.summaries[name] = merge(summary, fresh, self._plan.sample_rows)
 
 
-class WindowMerger:
-    """Adds the partitions' shares up and closes windows in order: by end, then by model."""
-
-    def __init__(self, plan: WindowPlan) -> None:
-        self._plan = plan
-        self._horizon = float("-inf")
-        self._late_rows = 0
-
-    @property
-    def late_rows(self) -> int:
-        """Rows of partitions that were left out as idle and came back when their windows had been closed."""
-        return self._late_rows
-
-    def advance(self, partitions: Iterable[PartitionWindows], watermark: float) -> list[ClosedWindow]:
-        """Close every window the watermark has passed.
-
-        Args:
-            partitions: all partitions, also the idle ones.
-            watermark: the least of the watermarks of the partitions that are not idle. It may fall when an idle
-                partition comes back; windows once closed stay closed.
-        """
-        before, self._horizon = self._horizon, max(self._horizon, watermark)
-        shares = list(partitions)
-        due = {key for share in shares for key in share.open() if self._plan.passed(key[0], self._horizon)}
-        closed = []
-        for key in sorted(due):
-            parts = [part for part in (share.pop(key) for share in shares) if part is not None]
-            if self._plan.passed(key[0], before):
-                self._late_rows += sum(part.rows for part in parts)
-            else:
-                closed.append(self._closed(key, parts))
-        return closed
-
-    def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode((self._horizon, self._late_rows))
-
-    def restore(self, state: bytes) -> None:
-        self._horizon, self._late_rows = msgspec.msgpack.decode(state, type=tuple[float, int])
-
-    def _closed(self, key: WindowKey, parts: list[OpenWindow]) -> ClosedWindow:
-        index, model = key
-        summaries: dict[str, Summary] = {}
-        versions: Counter[str] = Counter()
-        for part in parts:
-            versions += Counter(part.versions)
-            for name, summary in part.summaries.items():
-                known = summaries.get(name)
-                summaries[name] = summary if known is None else merge(known, summary, self._plan.sample_rows)
-        common = max(sorted(_first_versions(versions)), key=lambda name: versions[name], default="")
-        end_ts = self._plan.end_ts(index)
-        return ClosedWindow(model, index * self._plan.size_s, end_ts, sum(p.rows for p in parts), common, summaries)
-
-
-def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int) -> BoolArray:
+def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int, weight: int) -> BoolArray:
     """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
-    keep = np.zeros(len(clients), dtype=np.bool_)
-    for i, client in enumerate(clients):
+    left: dict[str, int] = {}
+    for client, rows in Counter(clients).items():
         have = taken.get(client, 0)
-        if have < quota:
-            taken[client] = have + 1
-            keep[i] = True
+        room = max(-((have - quota) // weight), 0)  # a row begins where there is room, however little
+        if rows > room:
+            left[client] = rows = room
+        if rows:
+            taken[client] = have + rows * weight
+    keep = np.ones(len(clients), dtype=np.bool_)
+    if left:
+        for i, client in enumerate(clients):
+            if client in left:
+                keep[i] = left[client] > 0
+                left[client] -= 1
     return keep
 
 
-def _first_versions(versions: Counter[str]) -> dict[str, int]:
+def _times(summary: Summary, weight: int) -> Summary:
+    """Every count so many times; a sample stays what it is."""
+    if weight == 1:
+        return summary
+    counts = {name: values * weight for name, values in summary.counts.items()}
+    return Summary(summary.count * weight, counts, summary.sample_hash, summary.sample_x)
+
+
+def first_versions(versions: Counter[str]) -> dict[str, int]:
     """The alphabetically first names: each stays in every partial sum it is part of, so its count is exact."""
     return {name: versions[name] for name in sorted(versions)[:MAX_VERSIONS]}

@@ -50,7 +50,7 @@ def replay_in_process(
         batch_events: events per step; changes no finding either.
         progress: told (lines so far, event time) after each step.
     """
-    engine = Engine(core)
+    engine = Engine(core, partitions)
     for partition in range(partitions):
         engine.assign(partition, {})
     outcome = Outcome()

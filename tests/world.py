@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ class World:
         self.config = self.folder / "vedette.yaml"
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
-        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings")}
+        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "by-client")}
         config: dict[str, Any] = {
             "data_dir": str(self.data),
             "alerts_file": str(self.folder / "alerts.jsonl"),
@@ -46,6 +47,9 @@ class World:
                 "events": {"name": names["events"], "partitions": self.partitions},
                 "dead_letters": {"name": names["dead"]},
                 "findings": {"name": names["findings"]},
+                "state": {"name": names["state"]},
+                "windows": {"name": names["windows"]},
+                "by_client": {"name": names["by-client"]},
             },
             "detection": {"baseline": str(self.baseline)},
             "response": {"mode": "enforce"},
@@ -56,9 +60,16 @@ class World:
         self.settings: Settings = load(self.config)
         topics = self.settings.topics
         ensure_topics(self.settings.kafka, [topics.events, topics.dead_letters, topics.findings])
+        self._last_ts = 0.0
 
-    def worker(self) -> WorkerProcess:
-        return WorkerProcess(self.config, self.web_port, self.folder / "worker.log")
+    def worker(self, number: int = 0) -> WorkerProcess:
+        """A worker of the group; those with another number share the data folder and have a web port of their own."""
+        if number == 0:
+            return WorkerProcess(self.config, self.web_port, self.folder / "worker.log")
+        port = free_port()
+        own = self.folder / f"vedette-{number}.yaml"
+        own.write_text(yaml.safe_dump(yaml.safe_load(self.config.read_text()) | {"web": {"port": port}}))
+        return WorkerProcess(own, port, self.folder / f"worker-{number}.log")
 
     def play(self, records: Iterable[Record], speed: float | None = None) -> int:
         """Send, with ticks to the end; how many records."""
@@ -70,7 +81,25 @@ class World:
             close_after_s=windows.size_s + windows.grace_s + 1.0,
             speed=speed,
         )
+        self._last_ts = max(self._last_ts, played.last_ts or 0.0)
         return played.total
+
+    def until_closed(self, worker: WorkerProcess, timeout_s: float = 60.0) -> None:
+        """Until the models' windows are closed as far as events have been played, and findings are told."""
+        size_s = self.settings.windows.size_s
+        worker.until_closed((self._last_ts // size_s + 1) * size_s, timeout_s)
+
+    def until_shared(self, group: Sequence[WorkerProcess], timeout_s: float = 60.0) -> list[list[int]]:
+        """Until every partition is owned once and loaded; who owns which."""
+        end = time.monotonic() + timeout_s
+        while True:
+            reports = [worker.readiness() or {} for worker in group]
+            shares: list[list[int]] = [report.get("partitions", []) for report in reports]
+            owned = sorted(p for share in shares for p in share)
+            if owned == list(range(self.partitions)) and all(report.get("ready") for report in reports):
+                return shares
+            assert time.monotonic() < end, f"partitions are owned like this: {shares}"
+            time.sleep(0.05)
 
     def findings(self) -> list[Finding]:
         store = Store(self.data / "vedette.db")

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from monitor.cli import incidents
+from monitor.cli import check, dead_letters, incidents
 from monitor.cli import run as run_command
 from monitor.errors import UserError
 from responders.text import visible
@@ -43,7 +43,9 @@ def main(
 
 
 run_command.register(app)
+check.register(app)
 incidents.register(app)
+dead_letters.register(app)
 
 
 def run() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from monitor.codec.bulk import assemble_plain
 from monitor.codec.compact import MAGIC, Rejected, decode_compact, encode_compact
 from monitor.codec.json_event import decode_json, encode_json
 from monitor.codec.limits import Limits
+from monitor.codec.plain import Plain, plain_compact, plain_json
 from monitor.event import Event, Reason, Rejection
 
-__all__ = ["Decoded", "Limits", "decode_record", "encode_compact", "encode_json"]
+__all__ = ["Decoded", "DecodedMany", "Limits", "decode_record", "decode_records", "encode_compact", "encode_json"]
 
 #: What JSON text can start with; anything else is told apart from JSON that was cut or garbled.
 _JSON_STARTS: Final = frozenset(b'{["-0123456789tfn')
@@ -45,6 +48,72 @@ def decode_record(raw: bytes | None, limits: Limits, now: float | None = None) -
         # A fault of the codec must not let one record stop the stream for everybody: it is kept with its bytes.
         unforeseen = Rejection(Reason.MALFORMED, f"decoder failed with {type(error).__name__}: {error}")
         return Decoded([], [(unforeseen, kept)])
+
+
+class DecodedMany(NamedTuple):
+    """What a run of records held, in its order.
+
+    Attributes:
+        events: of all records.
+        sources: index of the record each event is from, ascending.
+        rejections: index of the record, why, and the bytes to keep; in the records' order.
+    """
+
+    events: list[Event]
+    sources: Sequence[int]
+    rejections: list[tuple[int, Rejection, bytes]]
+
+
+def decode_records(values: Sequence[bytes | None], limits: Limits, now: float | None = None) -> DecodedMany:
+    """``decode_record`` of each value, several times faster for records that are plain; the same to the bit.
+
+    Plain requests are checked together, column by column. A record that holds anything else goes to ``decode_record``.
+    """
+    plain, owners, rest = _plain(values, limits)
+    try:
+        events, bad = assemble_plain(plain, limits, now)
+    except MemoryError:
+        raise
+    except Exception:
+        # As above: a fault here must not stop the stream. ``decode_record`` finds whose record it is, if anyone's.
+        events, bad = [], set(range(len(plain)))
+    if not rest and not bad:
+        return DecodedMany(events, owners, [])
+    slow = {*rest, *(owners[i] for i in bad)}
+    sound: dict[int, list[Event]] = {}
+    for owner, event in zip(owners, events, strict=False):
+        if owner not in slow:
+            sound.setdefault(owner, []).append(event)
+    merged = DecodedMany([], sources := [], [])
+    for i, value in enumerate(values):
+        found, rejections = (sound.get(i, []), []) if i not in slow else decode_record(value, limits, now)
+        merged.events.extend(found)
+        sources.extend([i] * len(found))
+        merged.rejections.extend((i, rejection, raw) for rejection, raw in rejections)
+    return merged
+
+
+def _plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[Plain], list[int], list[int]]:
+    """Plain requests, the record of each, and the records that hold anything else."""
+    plain: list[Plain] = []
+    owners: list[int] = []
+    rest: list[int] = []
+    for i, raw in enumerate(values):
+        if raw is not None and raw.startswith(b"{"):
+            request = plain_json(raw, limits)
+            if request is None:
+                rest.append(i)
+            else:
+                plain.append(request)
+                owners.append(i)
+            continue
+        requests = None if raw is None else plain_compact(raw, limits)
+        if requests is None:
+            rest.append(i)
+        else:
+            plain += requests
+            owners += [i] * len(requests)
+    return plain, owners, rest
 
 
 def _decoded(items: list[Event | Rejected]) -> Decoded:

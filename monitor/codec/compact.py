@@ -45,19 +45,27 @@ class Rejected(NamedTuple):
 def decode_compact(raw: bytes, limits: Limits, now: float | None) -> list[Event | Rejected]:
     """Requests of one record, in order; never raises. A bad request costs itself only, a broken frame the rest."""
     try:
-        body = _body(raw, limits)
+        frames = split(raw, limits)
     except Rejection as rejection:
         return [Rejected(rejection, raw)]
     decoded: list[Event | Rejected] = []
-    for frame in _frames(body, limits):
+    for frame in frames:
         if isinstance(frame, Rejected):
             decoded.append(frame)
             continue
         try:
             decoded.append(_request(frame, limits, now))
         except Rejection as rejection:
-            decoded.append(Rejected(rejection, record_of(_framed(bytes(frame)))))
+            decoded.append(Rejected(rejection, record_of(framed(frame))))
     return decoded
+
+
+def split(raw: bytes, limits: Limits) -> Iterator[memoryview | Rejected]:
+    """Frames until the body ends; what cannot be told apart any more comes as one Rejected, and is the last.
+
+    Raises Rejection for a record that does not say soundly where its body ends.
+    """
+    return _frames(_body(raw, limits), limits)
 
 
 def _body(raw: bytes, limits: Limits) -> memoryview:
@@ -85,7 +93,6 @@ def body_length(header: bytes) -> int:
 
 
 def _frames(body: memoryview, limits: Limits) -> Iterator[memoryview | Rejected]:
-    """Frames until the body ends; what cannot be told apart any more comes as one Rejected, and is the last."""
     start = count = 0
     while start < len(body):
         problem = None
@@ -137,7 +144,7 @@ def encode_compact(events: Sequence[Event]) -> bytes:
 
 def encode_request(event: Event) -> bytes:
     """One event as a frame: its length and its MessagePack."""
-    return _framed(_ENCODER.encode(_wire(event)))
+    return framed(_ENCODER.encode(_wire(event)))
 
 
 def record_of(frames: bytes) -> bytes:
@@ -147,8 +154,9 @@ def record_of(frames: bytes) -> bytes:
     return HEADER.pack(MAGIC, VERSION, _ZEROS, len(frames)) + frames
 
 
-def _framed(request: bytes) -> bytes:
-    return _LENGTH.pack(len(request)) + request
+def framed(request: bytes | memoryview) -> bytes:
+    """One request's MessagePack as a frame."""
+    return _LENGTH.pack(len(request)) + bytes(request)
 
 
 def _wire(event: Event) -> CompactEvent:

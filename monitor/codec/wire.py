@@ -52,6 +52,14 @@ class JsonEvent(msgspec.Struct, omit_defaults=True):
     tags: dict[str, str] | None = None
 
 
+class PlainOutputs(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """``outputs`` as ``PlainJson`` takes it."""
+
+    scores: list[float] | None = None
+    label: Labels | None = None
+    value: float | None = None
+
+
 class CompactOutputs(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """``outputs`` of the compact form: tensors are little-endian float32 bytes."""
 
@@ -62,6 +70,42 @@ class CompactOutputs(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=T
 
 class CompactClient(Client, omit_defaults=True, forbid_unknown_fields=True):
     """``client`` of the compact form."""
+
+
+class PlainJson(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The JSON form as most senders write it, and no other: flat arrays, one row, time as a number.
+
+    Whatever it takes, ``JsonEvent`` takes with the same values. Being closed bounds the nesting far below MAX_DEPTH
+    and leaves no text unread, so neither has to be looked for. No cycle can be made of it: no work for the collector.
+    """
+
+    id: str
+    ts: float
+    model: str
+    inputs: list[float | None]
+    version: str | None = None
+    client: CompactClient | None = None
+    shape: list[int] | None = None
+    rows: int | None = None
+    outputs: PlainOutputs | None = None
+    embedding: list[float] | None = None
+    tags: dict[str, str] | None = None
+
+
+class PlainCompact(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """The compact form where nothing is missing. Whatever it takes, ``CompactEvent`` takes with the same values."""
+
+    id: str
+    ts: float
+    model: str
+    inputs: bytes
+    version: str | None = None
+    client: CompactClient | None = None
+    shape: list[int] | None = None
+    rows: int | None = None
+    outputs: CompactOutputs | None = None
+    embedding: bytes | None = None
+    tags: dict[str, str] | None = None
 
 
 class CompactEvent(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):

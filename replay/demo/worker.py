@@ -104,5 +104,17 @@ class WorkerProcess:
             f"{records} records were sent, but {sum(verdicts.values())} have a verdict after {timeout_s:g} s"
         )
 
+    def until_closed(self, event_ts: float, timeout_s: float = 60.0) -> None:
+        """Wait until model windows are closed, and saved, up to an event time. Raises WorkerError on time-out."""
+        end = time.monotonic() + timeout_s
+        closed_ts = 0.0
+        while time.monotonic() < end:
+            report = self.readiness()
+            closed_ts = float(report["windows_closed_ts"]) if report is not None else 0.0
+            if closed_ts >= event_ts:
+                return
+            time.sleep(_POLL_S)
+        raise WorkerError(f"windows are closed up to {closed_ts:.0f}, not {event_ts:.0f}, after {timeout_s:g} s")
+
     def _tail(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")[-3000:] if self._log.exists() else "(no log)"

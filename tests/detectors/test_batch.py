@@ -50,6 +50,16 @@ def test_taking_and_joining_rows_is_undone_by_taking_them_apart() -> None:
     assert rows.take(mask).ids == rows.take(odd).ids
 
 
+def test_all_rows_in_their_order_are_the_batch_itself() -> None:
+    rows = honest(1, rows=6, clients=2)
+    assert rows.take(np.arange(6)) is rows
+    assert rows.take(np.ones(6, dtype=bool)) is rows
+    turned = rows.take(np.arange(5, -1, -1))
+    assert turned.ids == rows.ids[::-1]
+    assert rows.take(np.array([0, 1, 2, 3, 4, 4])).ids == (*rows.ids[:5], rows.ids[4])
+    assert len(rows.take(np.zeros(6, dtype=bool))) == 0
+
+
 def test_batches_of_different_models_are_not_joined() -> None:
     rows = honest(1, rows=4, clients=2)
     with pytest.raises(ValueError, match="cannot join"):

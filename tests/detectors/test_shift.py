@@ -88,6 +88,16 @@ def test_missing_values_are_a_shift_of_their_own(detector: ShiftDetector) -> Non
     assert (named["feature"], named["direction"]) == (5, "fewer missing")
 
 
+def test_missing_values_are_counted_also_where_a_sum_would_overflow(detector: ShiftDetector) -> None:
+    batch = traffic(9, rows=600)
+    x = batch.x.copy()
+    x[:, 0], x[::2, 1], x[3:, 2] = 3e38, 3e38, -3e38
+    x[1::2, 1] = -3e38
+    x[7, 4] = np.nan
+    missing = detector.summarise(replace(batch, x=x)).counts["missing"]
+    assert missing.tolist() == [0, 0, 0, 0, 1, int(np.isnan(x[:, 5]).sum())]
+
+
 def test_outputs_that_are_absent_say_nothing(detector: ShiftDetector) -> None:
     batch = traffic(9, rows=600)
     figures = detector.explain(detector.summarise(without_outputs(batch)))

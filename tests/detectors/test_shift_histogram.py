@@ -26,6 +26,18 @@ def test_counts_are_those_of_a_plain_comparison(x: np.ndarray) -> None:
     assert np.array_equal(edges, np.sort(edges, axis=0))
 
 
+@pytest.mark.parametrize(("rows", "features"), [(2000, 30), (2001, 30), (16_001, 3), (61, 800), (700, 300), (8200, 8)])
+def test_many_rows_count_like_a_plain_comparison(rows: int, features: int) -> None:
+    """Enough cells for rows to be laid side by side, whatever is left over."""
+    rng = np.random.default_rng(rows)
+    x = np.round(rng.normal(size=(rows, features)), 2).astype(np.float32)
+    x[rng.random(x.shape) < 0.05] = np.nan
+    edges = fit_edges(x[:500])
+    plain = np.array([[np.count_nonzero(x[:, j] > e) for j, e in enumerate(row)] for row in edges])
+    assert np.array_equal(count_above(x, edges), plain)
+    assert np.array_equal(count_above(np.asfortranarray(x), edges), plain)
+
+
 def test_wide_rows_count_like_narrow_ones() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(700, 300)).astype(np.float32)

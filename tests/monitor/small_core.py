@@ -223,7 +223,7 @@ def run(
         close: a tick at the end.
     """
     seen = Seen()
-    engine = Engine(core)
+    engine = Engine(core, 1)
     engine.assign(0, {})
     edges = sorted({0, len(events), *(c for c in cuts if 0 <= c <= len(events))})
     for begin, end in zip(edges, [*edges[1:], None], strict=True):
@@ -236,7 +236,7 @@ def run(
             engine.partitions[0].sweep()
         seen.write(engine.delta())
         if restart:
-            engine = Engine(core, seen.scope("models"))
+            engine = Engine(core, 1, seen.scope("models"))
             engine.assign(0, seen.scope("partition/0"))
     if close is not None:
         seen.take(engine.step(0, [], ticks=[(0, close)]))

@@ -23,7 +23,12 @@ from responders.ledger import Ledger
 COMMANDS = (
     [],
     ["run"],
+    ["check"],
     ["check-config"],
+    ["dead-letters"],
+    ["dead-letters", "list"],
+    ["dead-letters", "show"],
+    ["dead-letters", "replay"],
     ["demo"],
     ["calibrate"],
     ["replay"],
@@ -82,7 +87,7 @@ def desk(tmp_path: Path) -> Desk:
     ledger = Ledger(tmp_path / "data" / "vedette.db")
     found = finding(client=HOSTILE)
     incident, _ = Incidents(1800.0).merge(found, ADDRESS)
-    store.note([found], [incident])
+    store.note([found], [incident], 1.0)
     blank = Decision(
         "", ActionType.BLOCK_IP, "ip", ADDRESS, "digits", incident.id, "policy", "why", 100.0, 900.0, False
     )

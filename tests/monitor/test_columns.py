@@ -111,3 +111,19 @@ def test_scores_of_another_width_become_nan_and_labels_stay() -> None:
     [bare] = to_batches([align_scores(e, 0) for e in events])
     assert bare.scores is None
     assert bare.labels.tolist() == [NO_LABEL, 2, 1]
+
+
+@unhurried
+@given(st.lists(events(), max_size=6), st.integers(0, 3), st.booleans())
+def test_models_of_a_known_width_are_aligned_first(originals: list[Event], width: int, all_known: bool) -> None:
+    models = [event.model for event in originals]
+    widths = dict.fromkeys(models if all_known else models[:1], width)
+    aligned = [align_scores(e, widths[e.model]) if e.model in widths else e for e in originals]
+    batches, expected = to_batches(originals, widths), to_batches(aligned)
+    assert [(b.model, b.shape, b.ids) for b in batches] == [(b.model, b.shape, b.ids) for b in expected]
+    for batch, other in zip(batches, expected, strict=True):
+        np.testing.assert_array_equal(batch.request, other.request)
+        np.testing.assert_array_equal(batch.labels, other.labels)
+        assert (batch.scores is None) == (other.scores is None)
+        if batch.scores is not None:
+            np.testing.assert_array_equal(batch.scores, other.scores)

@@ -33,6 +33,20 @@ def test_a_part_of_a_section_keeps_its_other_defaults() -> None:
     assert (events.name, events.partitions) == ("inference-events", 12)
 
 
+def test_internal_topics_are_named_after_their_group() -> None:
+    topics = parse({"kafka": {"group": "team a"}, "topics": {"windows": {"name": "vedette-windows"}}}).topics
+    names = (topics.state.name, topics.windows.name, topics.by_client.name)
+    assert names == ("team-a-state", "vedette-windows", "team-a-by-client")
+    assert (topics.windows.partitions, topics.by_client.partitions) == (1, None)
+    assert parse({"topics": {"state": {"replication": 3}}}).topics.state.name == "vedette-state"
+
+
+def test_the_state_follows_the_topic_that_is_judged() -> None:
+    counts = {"events": {"partitions": 4}, "by_client": {"partitions": 8}, "state": {"partitions": 8}}
+    assert parse({"topics": counts, "stream": {"rekey": True}}).topics.state.partitions == 8
+    assert any("topics.events has 4" in e for e in errors({"topics": counts}))
+
+
 def test_every_error_is_reported_at_once_with_its_path() -> None:
     found = errors(
         {
@@ -82,6 +96,15 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
         ({"kafka": {"security_protocol": "SASL_SSL"}}, "kafka.sasl_username"),
         ({"kafka": {"sasl_password_env": "VEDETTE_TEST_UNSET"}}, "kafka.sasl_password_env"),
         ({"kafka": {"brokers": []}}, "kafka.brokers"),
+        ({"topics": {"findings": {"name": "inference-events"}}}, "topics.findings.name"),
+        ({"topics": {"state": {"name": ""}}}, "topics.state.name"),
+        ({"topics": {"state": {"partitions": 3}}}, "topics.state.partitions"),
+        ({"topics": {"state": {"partitions": 0}}}, "topics.state.partitions"),
+        ({"topics": {"windows": {"partitions": 2}}}, "topics.windows.partitions"),
+        ({"stream": {"overload": {"behind_s": 60}}}, "stream.overload"),
+        ({"stream": {"overload": {"lost_s": float("nan")}}}, "stream.overload"),
+        ({"stream": {"overload": {"max_level": 4}}}, "stream.overload.max_level"),
+        ({"stream": {"checkpoint_s": 0}}, "stream.checkpoint_s"),
         ([], "top level"),
     ],
 )

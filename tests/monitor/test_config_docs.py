@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from monitor.config import parse
-from monitor.settings import Settings
+from monitor.settings import InternalTopic, Settings, Topic
 
 DOC = Path(__file__).parents[2].joinpath("docs", "configuration.md").read_text(encoding="utf-8")
-#: Structs that stand in lists, or that several settings share, have tables of their own.
-OWN_TABLES = ("events", "dead_letters", "findings", "alibi", "policy")
+#: Structs that several settings share are told once.
+TOLD_ONCE = (Topic, InternalTopic)
 
 
 def settings_of(kind: type[msgspec.Struct], section: str = "", path: str = "") -> Iterator[tuple[str, str, object]]:
@@ -24,7 +24,7 @@ def settings_of(kind: type[msgspec.Struct], section: str = "", path: str = "") -
     hints = typing.get_type_hints(kind)
     for f in msgspec.structs.fields(kind):
         inner = hints[f.name]
-        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and f.name not in OWN_TABLES:
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and inner not in TOLD_ONCE:
             name = f"{path}.{f.name}" if path else f.name
             yield from settings_of(inner, section or f.name, name if section else "")
         else:
@@ -55,7 +55,7 @@ def test_every_setting_is_there_with_its_default(section: str, name: str, defaul
         assert table[name] == f"`{msgspec.to_builtins(default)}`"
 
 
-@pytest.mark.parametrize("kind", ["AlibiDetector", "PolicyRule", "PolicyAction", "Topic"])
+@pytest.mark.parametrize("kind", ["AlibiDetector", "PolicyRule", "PolicyAction", "Topic", "InternalTopic"])
 def test_every_setting_of_a_list_entry_is_there(kind: str) -> None:
     import monitor.settings
 

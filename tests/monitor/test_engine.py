@@ -9,7 +9,7 @@ from detectors.registry import ROW_DETECTORS
 from monitor.engine import Engine, partition_scope
 from monitor.event import Event
 from replay.sender import partition_of
-from tests.monitor.small_core import Seen, clean, core, event, traffic
+from tests.monitor.small_core import Seen, clean, core, event
 
 START = 1_763_700_000.0
 END = 1e10
@@ -32,7 +32,7 @@ def play(events: list[Event], partitions: int, step: int, order: int = 1, restar
     queues: dict[int, list[Event]] = {p: [] for p in range(partitions)}
     for e in events:
         queues[partition_of(e.client.encode(), partitions)].append(e)
-    engine = Engine(small)
+    engine = Engine(small, partitions)
     for p in queues:
         engine.assign(p, {})
     while any(queues.values()):
@@ -44,7 +44,7 @@ def play(events: list[Event], partitions: int, step: int, order: int = 1, restar
         seen.take(engine.close_windows())
         seen.write(engine.delta())
         if restart:
-            engine = Engine(small, seen.scope("models"))
+            engine = Engine(small, partitions, seen.scope("models"))
             for p in queues:
                 engine.assign(p, seen.scope(partition_scope(p)))
     for p in queues:
@@ -68,27 +68,30 @@ def test_restarts_change_nothing_that_windows_say() -> None:
 
 
 def test_a_partition_that_is_not_ours_is_an_error() -> None:
-    engine = Engine(core())
+    engine = Engine(core(), 3)
     engine.assign(1, {})
-    engine.revoke(1)
     with pytest.raises(KeyError):
-        engine.step(1, [])
+        engine.step(2, [])
 
 
-def test_idle_partitions_do_not_hold_the_watermark_back() -> None:
-    engine = Engine(core())
+def test_idle_partitions_do_not_hold_windows_open() -> None:
+    """All but one of the partitions have nothing to read, and say so."""
+    small = core("dry-run", disabled=tuple(kind.info.name for kind in ROW_DETECTORS))
+    engine = Engine(small, 2)
     engine.assign(0, {})
     engine.assign(1, {})
-    engine.step(0, traffic(1, 5))
-    assert engine.watermark == float("-inf")
+    seen = Seen()
+    seen.take(engine.step(0, drifted()))
+    seen.take(engine.step(0, [], ticks=[(0, END)]))
+    seen.take(engine.close_windows())
+    assert not seen.findings
     engine.idle(1)
-    assert engine.watermark == engine.partitions[0].watermark
-    engine.step(1, [], ticks=[(0, START)])
-    assert engine.watermark == START
+    seen.take(engine.close_windows())
+    assert [f.subject.scope for f in seen.findings] == ["model"]
 
 
 def test_release_reaches_whichever_partition_the_client_is_in() -> None:
-    engine = Engine(core())
+    engine = Engine(core(), 3)
     for p in range(3):
         engine.assign(p, {"divert/digits\x1fclient:eve": b"\xcb" + np.array(END, ">f8").tobytes()})
     engine.release("digits", "client:eve")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,8 +33,12 @@ def tick(offset: int, ts: float) -> Record:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), max_size=40), st.integers(0, 12))
 def test_each_offset_once_in_order_from_where_the_checkpoint_ends(feed: list[tuple[int, int]], done: int) -> None:
     """Whatever is delivered twice or from before the checkpoint is left out, per partition."""
-    records = [record(offset, encode_json(event(f"{p}-{offset}")), p) for p, offset in feed]
-    runs = take(records, {("t", 0): done}, LIMITS, NOW)
+    runs = []
+    for p in range(3):
+        mine = [record(offset, encode_json(event(f"{p}-{offset}")), p) for home, offset in feed if home == p]
+        run = take("t", p, mine, done if p == 0 else 0, LIMITS, NOW)
+        if run.next_offset > (done if p == 0 else 0):
+            runs.append(run)
     expected: dict[int, list[int]] = {}
     for partition, offset in feed:
         mine = expected.setdefault(partition, [])
@@ -54,7 +59,7 @@ def test_ticks_stand_where_they_came() -> None:
         record(4, encode_compact([event("b"), event("c")])),
         tick(5, NOW + 3),
     ]
-    (run,) = take(feed, {}, LIMITS, NOW)
+    run = take("t", 0, feed, 0, LIMITS, NOW)
     assert [e.id for e in run.events] == ["a", "b", "c"]
     assert run.ticks == [(0, NOW), (1, NOW + 1), (1, NOW + 2), (3, NOW + 3)]
     assert run.next_offset == 6
@@ -62,17 +67,17 @@ def test_ticks_stand_where_they_came() -> None:
 
 
 def test_ticks_from_the_future_are_dead_letters_while_a_clock_judges() -> None:
-    (run,) = take([tick(0, NOW + 301)], {}, LIMITS, NOW)
+    run = take("t", 0, [tick(0, NOW + 301)], 0, LIMITS, NOW)
     assert not run.ticks
     assert [letter.rejection.reason for letter in run.dead] == [Reason.BAD_TIME]
-    (replayed,) = take([tick(0, NOW + 301)], {}, Limits(max_future_s=None), NOW)
+    replayed = take("t", 0, [tick(0, NOW + 301)], 0, Limits(max_future_s=None), NOW)
     assert replayed.ticks == [(0, NOW + 301)]
 
 
 def test_dead_letters_carry_their_bytes_and_their_record() -> None:
     spoilt = bytearray(encode_compact([event("a"), event("b")]))
     feed = [record(7, b"\xff\x00no event"), record(8, None), record(9, b""), record(10, bytes(spoilt[:-3]))]
-    (run,) = take(feed, {("t", 0): 7}, LIMITS, NOW)
+    run = take("t", 0, feed, 7, LIMITS, NOW)
     assert [letter.raw for letter in run.dead][:3] == [b"\xff\x00no event", b"", b""]
     assert [letter.record.offset for letter in run.dead][:3] == [7, 8, 9]
     reasons = [letter.rejection.reason for letter in run.dead]
@@ -81,5 +86,27 @@ def test_dead_letters_carry_their_bytes_and_their_record() -> None:
     assert run.next_offset == 11
 
 
-def test_a_record_of_nothing_new_makes_no_run() -> None:
-    assert take([record(3, b"x")], {("t", 0): 4}, LIMITS, NOW) == []
+def test_bad_ticks_stand_among_the_other_dead_letters_in_order() -> None:
+    feed = [record(0, b"{"), tick(1, NOW + 301), record(2, b"["), tick(3, NOW), record(4, encode_json(event("a")))]
+    run = take("t", 0, feed, 0, LIMITS, NOW)
+    assert [letter.record.offset for letter in run.dead] == [0, 1, 2]
+    assert run.ticks == [(0, NOW)]
+
+
+def test_a_record_of_nothing_new_moves_nothing() -> None:
+    run = take("t", 0, [record(3, b"x")], 4, LIMITS, NOW)
+    assert (run.next_offset, run.events, run.dead) == (4, [], [])
+
+
+def test_records_of_the_client_library_are_taken_as_they_are() -> None:
+    value, headers = encode_tick(NOW)
+    feed = [
+        ConsumerRecord("t", 0, 5, 0, 0, b"k", encode_json(event("a")), None, 0, 0, ()),
+        ConsumerRecord("t", 0, 6, 0, 0, None, value, None, 0, 0, tuple(headers)),
+        ConsumerRecord("t", 0, 7, 0, 0, b"k", None, None, 0, 0, (("route", b"x"),)),
+    ]
+    run = take("t", 0, feed, 5, LIMITS, NOW)
+    assert [e.id for e in run.events] == ["a"]
+    assert run.ticks == [(1, NOW)]
+    [letter] = run.dead
+    assert letter.record == Record("t", 0, 7, b"k", headers=(("route", b"x"),))

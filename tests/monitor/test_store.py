@@ -19,41 +19,80 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "vedette.db"
 
 
-def test_what_is_committed_is_there_after_reopening(path: Path) -> None:
+def test_what_is_saved_is_there_after_reopening(path: Path) -> None:
     f = finding()
     incident, _ = Incidents(600).merge(f)
     store = Store(path)
-    store.commit([("partition/0", "a", b"1"), ("partition/0", "b", b"2")], {("t", 0): 7})
-    store.note([f], [incident])
-    store.commit([("partition/0", "a", None)], {("t", 1): 3}, [("192.0.2.1", "client:a")])
+    assert store.take_state("events/0", "me") == ({}, 0)
+    assert store.save_state("events/0", "me", {"a": b"1", "b": b"2"}, 7)
+    store.note([f], [incident], 1.0)
+    assert store.save_state("events/0", "me", {"a": None}, 9)
+    store.address([("192.0.2.1", "client:a")])
+    store.reach("events/0", {"clean": 3}, 50.0)
+    store.reach("windows/0", {}, 40.0)
     store.close()
     again = Store(path)
-    assert again.state("partition/0") == {"b": b"2"}
-    assert (again.next_offset("t", 0), again.next_offset("t", 1), again.next_offset("t", 2)) == (7, 3, 0)
+    assert again.take_state("events/0", "me") == ({"b": b"2"}, 9)
+    assert again.take_state("events/1", "me") == ({}, 0)
     assert again.findings() == [f]
     assert again.incident(incident.id) == (incident, Mark())
     assert again.clients_of("192.0.2.1") == 1
+    assert again.verdicts() == {"clean": 3}
+    assert again.newest_event_ts() == 50.0
+    assert again.reached() == {"events/0": 50.0, "windows/0": 40.0}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_failed_commit_leaves_nothing(path: Path) -> None:
+def test_a_failed_save_leaves_nothing(path: Path) -> None:
     store = Store(path)
-    store.commit([("s", "a", b"old")], {("t", 0): 1})
+    store.take_state("s", "me")
+    store.save_state("s", "me", {"a": b"old"}, 1)
     with pytest.raises(sqlite3.Error):
-        store.commit([("s", "a", b"new")], {("t", 0): object()})  # type: ignore[dict-item]  # meant to fail
-    assert store.state("s") == {"a": b"old"}
-    assert store.next_offset("t", 0) == 1
-    store.commit([("s", "a", b"new")], {("t", 0): 2})
-    assert store.next_offset("t", 0) == 2
+        store.save_state("s", "me", {"a": b"new", "b": object()}, 2)  # type: ignore[dict-item]  # meant to fail
+    assert store.take_state("s", "me") == ({"a": b"old"}, 1)
+
+
+def test_only_who_took_a_scope_last_can_save_it(path: Path) -> None:
+    store, other = Store(path), Store(path)
+    store.take_state("s", "me")
+    assert store.save_state("s", "me", {"a": b"1"}, 5)
+    assert other.take_state("s", "you") == ({"a": b"1"}, 5)
+    assert not store.save_state("s", "me", {"a": b"stale"}, 6)
+    assert other.save_state("s", "you", {"a": b"2"}, 7)
+    assert store.take_state("s", "me") == ({"a": b"2"}, 7)
+
+
+def test_who_asks_what_changed_hears_of_everything_once(path: Path) -> None:
+    """Another process notes, an operator marks; an older state of an incident that is told again counts for nothing."""
+    store, other = Store(path), Store(path)
+    incidents = Incidents(600)
+    first, _ = incidents.merge(finding(100))
+    store.note([finding(100)], [first], 1.0)
+    ids, seen = other.changed(0)
+    assert ids == [first.id]
+    assert other.changed(seen) == ([], seen)
+    second, _ = incidents.merge(finding(110))
+    store.note([finding(110)], [second], 2.0)
+    ids, seen = other.changed(seen)
+    assert ids == [first.id]
+    store.note([finding(100)], [first], 3.0)
+    assert other.changed(seen) == ([], seen)
+    assert other.incident(first.id) == (second, Mark())
+    store.mark(first.id, "resolved", "ann")
+    assert other.changed(seen)[0] == [first.id]
+    found, upto = other.found(0)
+    assert [f.ts for f in found] == [100, 110]
+    assert other.found(upto) == ([], upto)
 
 
 def test_findings_wait_until_published_once(path: Path) -> None:
     store = Store(path)
     findings = [finding(100.0 + i) for i in range(3)]
-    store.note(findings, [])
-    assert store.unpublished(2) == findings[:2]
+    store.note(findings, [], 7.0)
+    assert store.unpublished(limit=2) == findings[:2]
+    assert store.unpublished(7.0) == []
     store.published([findings[0].id])
-    store.note(findings, [])  # a replay of the same records
+    store.note(findings, [], 8.0)  # a replay of the same records
     assert store.unpublished() == findings[1:]
 
 
@@ -69,11 +108,11 @@ def test_marks_survive_new_evidence(path: Path) -> None:
     store = Store(path)
     incidents = Incidents(600)
     incident, _ = incidents.merge(finding(100))
-    store.note([], [incident])
+    store.note([], [incident], 1.0)
     assert store.mark(incident.id, "false_positive", "ann")
     assert not store.mark("inc-none", "resolved", "ann")
     worse, _ = incidents.merge(finding(110))
-    store.note([], [worse])
+    store.note([], [worse], 1.0)
     assert store.incident(incident.id) == (worse, Mark("false_positive", 1))
 
 
@@ -83,24 +122,34 @@ def test_unusable_folder_says_what_to_do(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "vedette.db")
 
 
-def test_readers_in_other_threads_never_see_half_a_commit(path: Path) -> None:
-    """Every read sees a state and an offset of the same commit."""
-    store = Store(path)
-    store.commit([("s", "n", b"0")], {("t", 0): 0})
+def test_readers_in_other_threads_never_see_half_a_save(path: Path) -> None:
+    """Every read sees a state and an offset of the same save."""
+    store, other = Store(path), Store(path)
+    store.take_state("s", "me")
+    store.save_state("s", "me", {"n": b"0"}, 0)
     torn: list[tuple[bytes, int]] = []
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
-            with store._lock:  # one look at both, as a transaction would give
-                state, offset = store.state("s")["n"], store.next_offset("t", 0)
-            if int(state) != offset:
-                torn.append((state, offset))
+            values, offset = other.take_state("s", "me")
+            if int(values["n"]) != offset:
+                torn.append((values["n"], offset))
 
     reader = threading.Thread(target=read)
     reader.start()
-    for n in range(1, 200):
-        store.commit([("s", "n", str(n).encode())], {("t", 0): n})
+    for n in range(1, 100):
+        store.save_state("s", "me", {"n": str(n).encode()}, n)
     stop.set()
     reader.join()
     assert torn == []
+
+
+def test_a_folder_of_another_version_is_refused(path: Path) -> None:
+    Store(path).close()
+    db = sqlite3.connect(path)
+    with db:
+        db.execute("UPDATE facts SET value = '1' WHERE key = 'format'")
+    db.close()
+    with pytest.raises(StoreError, match="another format"):
+        Store(path)

@@ -17,8 +17,10 @@ from detectors.batch import EventBatch
 from detectors.contract import DetectorInfo, Params, Summary
 from detectors.finding import Attack
 from detectors.shift import ShiftDetector
+from monitor.shares import Announcer, Message, decode_message, encode_message
+from monitor.window_merger import WindowMerger
 from monitor.window_state import decode, encode
-from monitor.windows import MAX_VERSIONS, ClosedWindow, PartitionWindows, WindowMerger, WindowPlan
+from monitor.windows import MAX_VERSIONS, ClosedWindow, PartitionWindows, WindowPlan
 
 SIZE_S, GRACE_S, SAMPLE_ROWS, QUOTA = 10.0, 5.0, 4, 3
 SHIFT = ShiftDetector(ShiftDetector.fit(traffic(0, rows=400)))
@@ -83,15 +85,21 @@ def batch_of(rows: Sequence[Row]) -> EventBatch:
 
 
 class Reader:
-    """A worker in small: partitions with their watermarks, one merger, checkpoints after every step."""
+    """Workers in small: partitions with their watermarks, a topic to one merger, checkpoints after every step.
+
+    ``sent`` is the topic. A restart sends again what was sent since the ``again`` last messages: as after a crash
+    between sending and the checkpoint.
+    """
 
     def __init__(self, partitions: int, plan: WindowPlan = PLAN) -> None:
         self.plan = plan
         self.shares = [PartitionWindows(plan) for _ in range(partitions)]
+        self.announcers = [Announcer(plan, p) for p in range(partitions)]
         self.marks = [float("-inf")] * partitions
-        self.merger = WindowMerger(plan)
+        self.merger = WindowMerger(plan, partitions)
         self.stored: list[dict[str, bytes]] = [{} for _ in range(partitions)]
-        self.stored_merger = self.merger.snapshot()
+        self.stored_merger: dict[str, bytes] = {}
+        self.sent: list[Message] = []
         self.closed: list[ClosedWindow] = []
 
     def read(self, partition: int, rows: Sequence[Row]) -> None:
@@ -101,27 +109,27 @@ class Reader:
             self.shares[partition].absorb(batch_of([rows[i] for i in mine]), running[mine])
         self.tick(partition, float(running[-1]))
 
-    def tick(self, partition: int, ts: float) -> None:
+    def tick(self, partition: int, ts: float, *, idle: bool = False) -> None:
         self.marks[partition] = max(self.marks[partition], ts)
-        self.close(min(self.marks))
+        announced = self.announcers[partition].announce(self.shares[partition], self.marks[partition], idle=idle)
+        self.sent += announced
+        self.merge(announced)
+        apply(self.stored[partition], self.shares[partition].delta())
 
-    def close(self, watermark: float) -> None:
-        self.closed += self.merger.advance(self.shares, watermark)
-        for stored, share in zip(self.stored, self.shares, strict=True):
-            for key, blob in share.delta().items():
-                if blob is None:
-                    stored.pop(key, None)  # opened and closed between two checkpoints
-                else:
-                    stored[key] = blob
-        self.stored_merger = self.merger.snapshot()
+    def merge(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.closed += self.merger.take(decode_message(encode_message(message)))
+        apply(self.stored_merger, self.merger.delta())
 
-    def restart(self) -> None:
-        """As after SIGKILL: nothing is left but what was stored."""
+    def restart(self, again: int = 0) -> None:
+        """As after SIGKILL: nothing is left but what was stored; the last ``again`` messages arrive once more."""
         self.shares = [PartitionWindows(self.plan) for _ in self.shares]
+        self.announcers = [Announcer(self.plan, p) for p in range(len(self.shares))]
         for share, stored in zip(self.shares, self.stored, strict=True):
             share.restore(stored)
-        self.merger = WindowMerger(self.plan)
+        self.merger = WindowMerger(self.plan, len(self.shares))
         self.merger.restore(self.stored_merger)
+        self.merge(self.sent[len(self.sent) - again :] if again else [])
 
     @property
     def late_rows(self) -> int:
@@ -131,7 +139,16 @@ class Reader:
         for partition in range(len(self.shares)):
             self.tick(partition, 1e6)
         assert all(not stored.keys() - {"late"} for stored in self.stored)
+        assert not self.stored_merger.keys() - {"progress"}
         return [exact(window) for window in self.closed]
+
+
+def apply(stored: dict[str, bytes], delta: dict[str, bytes | None]) -> None:
+    for key, blob in delta.items():
+        if blob is None:
+            stored.pop(key, None)  # opened and closed between two checkpoints
+        else:
+            stored[key] = blob
 
 
 def exact(w: ClosedWindow) -> tuple[object, ...]:
@@ -176,7 +193,7 @@ def replayed(parts: list[list[Row]], order: Sequence[int], sizes: Sequence[int],
         waiting = [p for p in range(len(parts)) if at[p] < len(parts[p])]
         partition = wanted if wanted in waiting else waiting[0]
         if turn in restarts:
-            reader.restart()
+            reader.restart(again=turn % 4)
         size = sizes[turn % len(sizes)]
         reader.read(partition, parts[partition][at[partition] : at[partition] + size])
         at[partition] += size
@@ -266,14 +283,28 @@ def test_rows_of_a_partition_that_was_idle_are_counted_when_their_window_is_gone
     """The worker left partition 1 out of the watermark; its old rows come back too late."""
     reader = Reader(2)
     reader.read(0, [row(1, 3.0), row(2, 50.0)])
-    reader.close(reader.marks[0])
+    reader.tick(1, float("-inf"), idle=True)
     assert len(reader.closed) == 1
     reader.read(1, [row(3, 4.0, client=1), row(4, 41.0, client=1)])
-    assert reader.late_rows == 1
     reader.finish()
+    assert reader.late_rows == 1
     assert [(w.start_ts, w.rows) for w in reader.closed] == [(0.0, 1), (40.0, 1), (50.0, 1)]
     reader.restart()
     assert reader.late_rows == 1
+
+
+def test_rows_that_an_idle_partition_had_counted_are_in_the_window() -> None:
+    """It is closed without waiting; what the partition adds afterwards is late, what it had told of is not."""
+    reader = Reader(2)
+    reader.read(1, [row(1, 3.0, client=1), row(2, 4.0, client=1)])
+    reader.tick(1, float("-inf"), idle=True)
+    reader.read(0, [row(3, 50.0)])
+    assert [(w.start_ts, w.rows) for w in reader.closed] == [(0.0, 2)]
+    reader.restart()
+    reader.read(1, [row(4, 5.0, client=1)])
+    reader.finish()
+    assert reader.late_rows == 1
+    assert [(w.start_ts, w.rows) for w in reader.closed] == [(0.0, 2), (50.0, 1)]
 
 
 def test_no_client_has_more_than_its_quota_and_all_rows_are_counted() -> None:
@@ -284,6 +315,53 @@ def test_no_client_has_more_than_its_quota_and_all_rows_are_counted() -> None:
     window = reader.closed[0]
     assert (window.rows, window.summaries["shift"].count) == (20, QUOTA + 1 + QUOTA)
     assert len(window.summaries["sampler"].sample_x) == SAMPLE_ROWS
+
+
+def test_a_sampled_row_counts_for_as_many_as_it_stands_for() -> None:
+    """One row of weight 3 is what three such rows would be, in every count."""
+    rows = [row(1, 1.0, 1, "n", "7"), row(2, 1.0, 2, "n", "8"), row(3, 2.0, 2, "n", "8"), row(4, 11.0, 3, "n", "8")]
+    sample, whole = PartitionWindows(PLAN), PartitionWindows(PLAN)
+    sample.absorb(batch_of(rows), np.array([1.0, 1.0, 100.0, 100.0]), weight=3)
+    whole.absorb(batch_of([r for r in rows for _ in range(3)]), np.repeat([1.0, 1.0, 100.0, 100.0], 3))
+    assert sample.delta() == whole.delta()
+    assert sample.late_rows == 6
+
+
+def test_a_quota_takes_weighted_rows_in_while_there_is_room() -> None:
+    share = PartitionWindows(PLAN)
+    share.absorb(batch_of([row(i, 1.0, client=1) for i in range(4)]), np.full(4, 1.0), weight=2)
+    window = dict(share.passed(1e9))[0, "m"]
+    assert window is not None
+    taken = -(-QUOTA // 2) * 2
+    assert (window.rows, window.summaries["shift"].count, window.clients) == (8, taken, {"client:1": taken})
+    assert window.summaries["shift"].counts["above"].max() == taken
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=12), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.integers(1, 3),
+)
+def test_quotas_take_each_clients_first_rows(batches: list[list[int]], quota: int, weight: int) -> None:
+    """As counted row by row."""
+    plan = replace(PLAN, detectors={"m": {"sampler": Sampler({})}}, sample_rows=1000, quotas={"m": quota})
+    share = PartitionWindows(plan)
+    taken: dict[int, int] = {}
+    kept, number = [], 0
+    for clients in batches:
+        rows = [row(number + i, 1.0, client=c) for i, c in enumerate(clients)]
+        number += len(rows)
+        share.absorb(batch_of(rows), np.full(len(rows), 1.0), weight)
+        for r in rows:
+            if taken.get(r.client, 0) < quota:
+                taken[r.client] = taken.get(r.client, 0) + weight
+                kept.append(r)
+    window = dict(share.passed(1e9))[0, "m"]
+    assert window is not None
+    assert window.clients == {f"client:{client}": n for client, n in taken.items()}
+    assert window.summaries["sampler"].count == len(kept) * weight
+    expected = Sampler({}).summarise(batch_of(kept))
+    assert np.array_equal(window.summaries["sampler"].sample_hash, expected.sample_hash)
 
 
 def test_the_quota_begins_anew_in_each_window() -> None:
@@ -319,7 +397,7 @@ def test_only_what_changed_is_stored() -> None:
     assert share.delta() == {}
     share.absorb(batch_of([row(3, 12.0)]), np.array([12.0]))
     assert sorted(share.delta()) == ["1/m"]
-    WindowMerger(PLAN).advance([share], 15.0)
+    assert [key for key, _ in share.passed(15.0)] == [(0, "m")]
     assert share.delta() == {"0/m": None}
 
 
@@ -330,7 +408,7 @@ def test_model_names_may_hold_any_character() -> None:
     share.absorb(batch_of([row(1, 1.0, model=name)]), np.array([1.0]))
     again = PartitionWindows(plan)
     again.restore({key: blob for key, blob in share.delta().items() if blob is not None})
-    assert list(again.open()) == [(0, name)]
+    assert [key for key, _ in again.open()] == [(0, name)]
 
 
 def test_windows_counted_with_another_baseline_are_dropped() -> None:

@@ -34,6 +34,7 @@ def test_every_hostile_record_is_buried_with_its_reason_and_traffic_goes_on(
     world.play(mixed)
     with world.worker() as worker:
         verdicts = worker.until_judged(len(mixed))
+        world.until_closed(worker)
         letters = world.topic_records(world.settings.topics.dead_letters.name, verdicts["dead_letter"])
         assert worker.readiness()["ready"]  # type: ignore[index]  # it answers, or the test fails here
     assert sorted_findings(world.findings()) == sorted_findings(expected.findings)

@@ -35,7 +35,8 @@ def test_killed_workers_change_nothing(
             worker.start()
         player.join()
         verdicts = worker.until_judged(len(traffic))
-        world_settled(world)
+        world.until_closed(worker)
+        settled(world)
     finally:
         worker.stop()
         player.join()
@@ -49,7 +50,7 @@ def test_killed_workers_change_nothing(
     assert len(addresses) == len(set(addresses)) > 0
 
 
-def world_settled(world: World) -> None:
+def settled(world: World) -> None:
     """Until no action is pending."""
     from responders.decision import Status
     from responders.ledger import Ledger

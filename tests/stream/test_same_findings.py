@@ -46,11 +46,12 @@ def test_through_a_broker_at_full_speed(
     sent = world.play(records(events))
     with world.worker() as worker:
         verdicts = worker.until_judged(sent)
+        world.until_closed(worker)
         published = world.topic_records(world.settings.topics.findings.name, len(expected.findings))
     assert sorted_findings(world.findings()) == sorted_findings(expected.findings)
     assert {k: n for k, n in verdicts.items() if n} == {k: n for k, n in expected.verdicts.items() if n}
     assert {r.key.decode() for r in published} == {f.id for f in expected.findings}
-    alerts = Path(world.settings.alerts_file).read_bytes().splitlines()
+    alerts = Path(world.settings.alerts_file).read_bytes().splitlines()  # whole once the worker has ended
     assert len(alerts) == len(expected.findings)
 
 
@@ -62,6 +63,7 @@ def test_through_a_broker_as_recorded(
     with world.worker() as worker:
         worker.until_ready()
         worker.until_judged(world.play(records(short_events), speed=1.0))
+        world.until_closed(worker)
     assert sorted_findings(world.findings()) == sorted_findings(expected_short)
 
 

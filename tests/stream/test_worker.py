@@ -180,7 +180,7 @@ def test_what_keeps_a_worker_from_starting_is_said_in_a_line(
             (config | {"kafka": {"brokers": [f"127.0.0.1:{closed.getsockname()[1]}"]}}, str(closed.getsockname()[1])),
         ):
             world.config.write_text(yaml.safe_dump(wrong))
-            ran = vedette("run", "-c", world.config)
+            ran = vedette("run", "--no-wait", "-c", world.config)
             assert ran.returncode == 2, ran.stderr
             assert named in ran.stderr
             assert "Traceback" not in ran.stderr

@@ -1,0 +1,1 @@
+"""Programs that bench/transport.py runs, each in a process of its own."""

@@ -1,0 +1,139 @@
+"""stream-transport: records a second handed to user code: aiokafka, batch delivery, stock Faust and Quix Streams.
+
+    python -m bench.transport             prints the table and updates bench/RESULTS.md; status 1 where a goal is missed
+
+All read the same topic of the same broker, one after another in processes of their own, and do nothing but count and
+commit; the best of some rounds counts. Quix Streams needs newer packages than Vedette has, so it gets an environment
+of its own, .venv-peers/quix, from constraints/quix.txt, made the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.progress import track
+
+from bench.results import Table, publish
+from monitor.kafka_admin import ensure_topics
+from monitor.settings import Kafka, Topic
+from replay.embedded_broker import EmbeddedBroker
+
+ID = "stream-transport"
+GOALS = {"getmany": 0.7, "quix": 2.5}
+PARTITIONS = 4
+RECORD_BYTES = 300
+RUN_TIMEOUT_S = 300
+
+ROOT = Path(__file__).parent.parent
+QUIX = ROOT / ".venv-peers" / "quix"
+PINS = ROOT / "constraints" / "quix.txt"
+
+
+def quix_python() -> Path:
+    """The Python of an environment with the pinned Quix Streams; made again when the pins change."""
+    python, stamp = QUIX / "bin" / "python", QUIX / "pins.txt"
+    pins = PINS.read_text(encoding="utf-8")
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != pins:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(QUIX)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "--constraint", str(PINS), "quixstreams"], check=True)
+        stamp.write_text(pins, encoding="utf-8")
+    return python
+
+
+@contextlib.contextmanager
+def apache() -> Iterator[str]:
+    """The address of an Apache Kafka, or "" where it cannot run."""
+    script = [sys.executable, str(ROOT / "scripts" / "apache-kafka")]
+    with subprocess.Popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def embedded() -> Iterator[str]:
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap
+
+
+async def fill(bootstrap: str, topic: str, count: int) -> None:
+    """JSON records of 300 bytes, spread over the partitions."""
+    empty = json.dumps({"client": "", "n": 0, "features": ""})
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5, max_batch_size=1 << 16)
+    await producer.start()
+    for first in range(0, count, 5000):
+        value = json.dumps({"client": "c", "n": 1, "features": "0" * (RECORD_BYTES - 1 - len(empty))}).encode()
+        assert len(value) == RECORD_BYTES
+        sent = [await producer.send(topic, value, partition=i % PARTITIONS) for i in range(first, first + 5000)]
+        await asyncio.gather(*sent)
+    await producer.stop()
+
+
+def rate(command: list[str], bootstrap: str, topic: str, count: int) -> float:
+    """Records a second of one run."""
+    done = subprocess.run(
+        [*command, bootstrap, topic, str(count)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        check=True,
+    )
+    report = json.loads(done.stdout.splitlines()[-1])
+    return float(report["records"] / report["seconds"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=400_000, help="records in the topic (default 400000)")
+    parser.add_argument("--stock-records", type=int, default=30_000, help="of these, how many stock Faust reads")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the best counts (default 3)")
+    args = parser.parse_args()
+    ours = [sys.executable, "-m", "bench.peers.consume"]
+    ways = {
+        "getmany": ([*ours, "getmany"], args.records),
+        "batch": ([*ours, "batch"], args.records),
+        "stock": ([*ours, "stock"], args.stock_records),
+        "quix": ([str(quix_python()), str(ROOT / "bench" / "peers" / "quix_consume.py")], args.records),
+    }
+    table = Table(
+        ID,
+        f"Records a second of {RECORD_BYTES} bytes from {PARTITIONS} partitions, one process each",
+        ("broker", "aiokafka getmany", "batch delivery", "stock Faust", "Quix Streams", "batch/getmany", "batch/Quix"),
+        notes=f"Goals: at least {GOALS['getmany']} of getmany, at least {GOALS['quix']} times Quix Streams.",
+    )
+    met = True
+    for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):
+        with broker() as bootstrap:
+            if not bootstrap:
+                print(f"{name} cannot run here; its row is left out", file=sys.stderr)
+                continue
+            topic = "transport"
+            ensure_topics(Kafka(brokers=(bootstrap,)), [Topic(name=topic, partitions=PARTITIONS)])
+            asyncio.run(fill(bootstrap, topic, args.records))
+            best = dict.fromkeys(ways, 0.0)
+            runs = [way for _ in range(args.rounds) for way in ways]
+            for way in track(runs, f"measuring on {name}", console=Console(stderr=True)):
+                command, count = ways[way]
+                best[way] = max(best[way], rate(command, bootstrap, topic, count))
+        ratios = {peer: best["batch"] / best[peer] for peer in GOALS}
+        table.row(name, *(f"{best[way]:,.0f}" for way in ways), *(f"{ratios[peer]:.2f}" for peer in GOALS))
+        met &= all(ratios[peer] >= goal for peer, goal in GOALS.items())
+    publish(table, f"python -m bench.transport --records {args.records} --rounds {args.rounds}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

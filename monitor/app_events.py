@@ -1,0 +1,109 @@
+"""Judges the records of the events topic, and sends on what comes of them: dead letters, and shares of windows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+
+from monitor.codec.dead_letter import encode_dead_letter
+from monitor.intake import DeadLetter
+from monitor.lanes import Lane, Lanes
+from monitor.layout import Layout
+from monitor.pipeline import PartitionPipeline
+from monitor.reader import Batch
+from monitor.service import Service
+from monitor.shares import Message, Share, encode_message
+
+log = structlog.get_logger("vedette.events")
+
+#: Names of the errors that say so; which library's class it is depends on the driver.
+_TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
+#: Dead letters under way before they are waited for.
+_MANY_LETTERS = 2000
+
+
+class Events:
+    """``handle`` for the reader of events. Sends begin at once and are awaited by the lane's checkpoint."""
+
+    def __init__(
+        self, app: faust.App, layout: Layout, service: Service, *, dead_letters: str, windows: str, idle_s: float
+    ) -> None:
+        self._app = app
+        self._layout = layout
+        self._service = service
+        self._idle_s = idle_s
+        self._dead = app.topic(dead_letters, key_serializer="raw", value_serializer="raw")
+        self._windows = app.topic(windows, key_serializer="raw", value_serializer="raw")
+        self._telling: dict[int, asyncio.Lock] = {}
+
+    async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
+        taken = self._service.runtime.take(
+            lane.state, self._layout.judged, lane.partition, batch.records, lane.next_offset
+        )
+        self._service.found(self._service.runtime.judge(lane.state, taken))
+        letters = self.bury(lane, taken.dead)
+        self._announce(lane, lane.state.announce())
+        lane.cover(batch, taken.next_offset)
+        if len(letters) > _MANY_LETTERS:
+            await asyncio.gather(*letters)
+
+    def bury(self, lane: Lane[Any], letters: Sequence[DeadLetter]) -> list[asyncio.Task[None]]:
+        """On their way to the dead-letter topic; the lane's next checkpoint waits for them."""
+        under_way = [asyncio.create_task(self._bury(letter)) for letter in letters]
+        lane.await_before_saving(under_way)
+        return under_way
+
+    async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
+        """How far behind we are; and a partition that is read to its end and silent stops holding windows open."""
+        assigned = self._app.consumer.assignment()
+        for lane in lanes.loaded():
+            tp = TP(self._layout.judged, lane.partition)
+            if tp not in assigned:
+                continue
+            end = self._app.consumer.highwater(tp)
+            if end is not None:
+                behind = max(end - lane.next_offset, 0)
+                self._service.metrics.lag_records.labels(str(lane.partition)).set(behind)
+            if time.monotonic() - lane.touched_s < self._idle_s:
+                continue
+            position = await self._app.consumer.position(tp)
+            if position is not None and (end is None or position >= end) and lanes.owns(lane):
+                self._announce(lane, lane.state.announce(idle=True))
+
+    def _announce(self, lane: Lane[PartitionPipeline], messages: Sequence[Message]) -> None:
+        if messages:
+            order = self._telling.setdefault(lane.partition, asyncio.Lock())
+            lane.await_before_saving([asyncio.create_task(self._tell(messages, order))])
+
+    async def _tell(self, messages: Sequence[Message], order: asyncio.Lock) -> None:
+        """To the models, in order; how far time has come concerns all of them."""
+        under_way = []
+        async with order:
+            for message in messages:
+                value = encode_message(message)
+                if isinstance(message, Share):
+                    homes = [self._layout.windows_partition(message.model)]
+                else:
+                    homes = list(range(self._layout.windows))
+                under_way += [await self._windows.send(key=b"", value=value, partition=home) for home in homes]
+        await asyncio.gather(*under_way)
+
+    async def _bury(self, letter: DeadLetter) -> None:
+        """Into the dead-letter topic; what the producer or the broker finds too large goes to the spool."""
+        record = letter.record
+        value, headers = encode_dead_letter(
+            letter.raw, letter.rejection, record.topic, record.partition, record.offset, record.key
+        )
+        try:
+            await (await self._dead.send(key=record.key, value=value, headers=headers))
+        except Exception as error:
+            if not {type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE:
+                raise
+            self._service.spool(letter)
+            log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))

@@ -1,0 +1,31 @@
+"""The thread that runs aiokafka's consumer for Faust."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import aiokafka
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from monitor.delivery.batch import Fetched
+
+if TYPE_CHECKING:
+    from monitor.delivery.consumer import BatchConsumer
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """Makes one ``Fetched`` of what a fetch brings of a batch partition."""
+
+    consumer: BatchConsumer
+
+    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Mapping[TP, Any]:
+        records = await super()._fetch_records(consumer, *args, **options)
+        # No await from here on: generation and epoch are those in which the records were taken.
+        topics = self.consumer.batch_topics
+        generation = consumer._coordinator.generation
+        return {
+            tp: [Fetched(found, generation, self.consumer.epoch(tp, generation))] if tp.topic in topics else found
+            for tp, found in records.items()
+        }

@@ -1,0 +1,157 @@
+"""The partitions of one topic that this worker owns: their state in memory, and what of it is safe.
+
+A checkpoint waits for what was sent on behalf of the records it covers, saves the state, and only then acknowledges
+the records. So a crash anywhere gives the same records to the next owner, with the state as it was before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Generic, Protocol, TypeVar
+
+from monitor.metrics import Metrics
+from monitor.state import Saved, StateStore
+
+
+class Remembering(Protocol):
+    """Something with state."""
+
+    def delta(self) -> dict[str, bytes | None]:
+        """State changed since the last call; None means gone."""
+        ...
+
+
+class Ackable(Protocol):
+    """Records of one partition."""
+
+    def ack(self) -> object: ...
+
+
+_State = TypeVar("_State", bound=Remembering)
+
+
+class Lane(Generic[_State]):
+    """One partition.
+
+    Attributes:
+        state: what is remembered.
+        next_offset: of the first record not in ``state``.
+        touched_s: monotonic time of the last records.
+    """
+
+    def __init__(self, scope: str, partition: int, state: _State, next_offset: int) -> None:
+        self.scope = scope
+        self.partition = partition
+        self.state = state
+        self.next_offset = next_offset
+        self.touched_s = self.saved_s = time.monotonic()
+        self.dirty = False
+        self._waiting: list[Ackable] = []
+        self._sends: list[Awaitable[object]] = []
+        self._saving = asyncio.Lock()
+
+    def cover(self, records: Ackable, next_offset: int) -> None:
+        """``state`` now holds these records; they are acknowledged by the next checkpoint."""
+        self._waiting.append(records)
+        self.next_offset = next_offset
+        self.touched_s = time.monotonic()
+        self.dirty = True
+
+    def await_before_saving(self, sends: Iterable[Awaitable[object]]) -> None:
+        """What must have arrived before the records that caused it may be forgotten."""
+        self._sends += sends
+        self.dirty = True
+
+    async def checkpoint(self, states: StateStore) -> int:
+        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged."""
+        async with self._saving:
+            if not self.dirty:
+                return 0
+            waiting, sends, covered = self._waiting, self._sends, self.next_offset
+            self._waiting, self._sends, self.dirty = [], [], False
+            changes = self.state.delta()
+            await asyncio.gather(*sends)
+            written = await states.save(self.scope, changes, covered)
+            for records in waiting:
+                records.ack()
+            self.saved_s = time.monotonic()
+            return written
+
+
+class Lanes(Generic[_State]):
+    """The lanes of a topic by partition; a new one's state is loaded in the background."""
+
+    def __init__(
+        self,
+        kind: str,
+        states: StateStore,
+        metrics: Metrics,
+        make: Callable[[int, Saved], _State],
+        *,
+        checkpoint_s: float,
+        saved: Callable[[Lane[_State]], None],
+    ) -> None:
+        """
+        Args:
+            kind: scopes are named ``KIND/PARTITION``.
+            make: the state of a partition from what was saved of it.
+            checkpoint_s: at least this long between two checkpoints of a lane.
+            saved: told of a lane that has been loaded or saved.
+        """
+        self._kind = kind
+        self._states = states
+        self._metrics = metrics
+        self._make = make
+        self._checkpoint_s = checkpoint_s
+        self._saved = saved
+        self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
+
+    def assign(self, partitions: Collection[int]) -> None:
+        """Own exactly these. What a lane that goes has not saved, its next owner works out again."""
+        for gone in self._lanes.keys() - set(partitions):
+            self._lanes.pop(gone).cancel()
+        for new in set(partitions) - self._lanes.keys():
+            self._lanes[new] = asyncio.create_task(self._load(new), name=f"load {self._kind}/{new}")
+
+    async def get(self, partition: int) -> Lane[_State] | None:
+        """The lane, loaded; None if the partition is not ours (any more)."""
+        task = self._lanes.get(partition)
+        if task is None:
+            return None
+        await asyncio.wait([task])
+        return task.result() if self._lanes.get(partition) is task else None
+
+    def owns(self, lane: Lane[_State]) -> bool:
+        """Is it still ours?"""
+        return any(loaded is lane for loaded in self.loaded())
+
+    def loaded(self) -> list[Lane[_State]]:
+        return [task.result() for task in self._lanes.values() if task.done() and not task.cancelled()]
+
+    @property
+    def loading(self) -> int:
+        return sum(not task.done() for task in self._lanes.values())
+
+    async def checkpoint(self, lane: Lane[_State], *, now: bool = False) -> None:
+        """Save the lane, if that is due or ``now``."""
+        if not lane.dirty or not self.owns(lane) or not (now or time.monotonic() - lane.saved_s >= self._checkpoint_s):
+            return
+        started = time.perf_counter()
+        self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
+        self._metrics.checkpoint.observe(time.perf_counter() - started)
+        if self.owns(lane):
+            self._saved(lane)
+
+    async def checkpoint_all(self, *, now: bool = False) -> None:
+        await asyncio.gather(*(self.checkpoint(lane, now=now) for lane in self.loaded()))
+
+    async def _load(self, partition: int) -> Lane[_State]:
+        scope = f"{self._kind}/{partition}"
+        started = time.perf_counter()
+        saved = await self._states.load(scope, partition)
+        lane = Lane(scope, partition, self._make(partition, saved), saved.next_offset)
+        self._metrics.recovery.set(time.perf_counter() - started)
+        self._saved(lane)
+        return lane

@@ -64,12 +64,12 @@ def gather(pool: Array, owned: Array, slots: Array, out: Array) -> None:
     """Entries of the slots, one history after the other, each oldest first."""
     n = 0
     for i in range(len(slots)):
-        own = owned[slots[i]]
-        for j in range(own[COUNT]):
-            at = own[BEGIN] + (own[OLDEST] + j) % own[SIZE]
-            for w in range(pool.shape[1]):
-                out[n, w] = pool[at, w]
-            n += 1
+        begin, size, count, oldest = owned[slots[i]]
+        first = min(count, size - oldest)
+        at = begin + oldest
+        out[n : n + first] = pool[at : at + first]
+        out[n + first : n + count] = pool[begin : begin + count - first]
+        n += count
 
 
 @kernel

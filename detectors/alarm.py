@@ -18,12 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import BoolArray, FloatArray, IntArray, round_sig
+from detectors.dossiers import DossierTable
+from detectors.kernels.evidence import judge, trail
+from detectors.rows import Rows
 
 #: Shares g of the way from the clean tail rate to 1 that the bets look for, and their weights in the mean: attackers
 #: who hit often must be found soon, those who hit seldom can wait. A level's weight is its rank.
@@ -31,9 +34,6 @@ BETS: Final = (0.1, 0.3, 0.7)
 WEIGHTS: Final = (0.2, 0.3, 0.5)
 #: Units of log evidence per nat.
 UNITS: Final = float(1 << 20)
-#: Farther apart than the evidence of two clients in one call can be; keeps running minima within one client.
-_APART: Final = 1 << 44
-
 #: Evidence beyond this is not told apart: exp(600) is still a number.
 _MOST_NATS: Final = 600.0
 
@@ -69,15 +69,6 @@ class Evidence:
 
     log_e: IntArray
     e: FloatArray
-
-    @property
-    def idle(self) -> BoolArray:
-        """Rows after which a detector holds nothing against the client, ``(n, d)``."""
-        return np.asarray((self.log_e <= 0).all(axis=(2, 3)))
-
-    def first(self, rows: int) -> Evidence:
-        """The first rows alone."""
-        return Evidence(self.log_e[:rows], self.e[:rows])
 
 
 class Alarm:
@@ -122,18 +113,33 @@ class Alarm:
             client: index into ``start`` of each row's client, ``(n,)``.
             start: log M of the clients before the first row, int64 ``(m, d, l, g)``.
         """
-        steps = np.where(hits[..., None] == 1, self._hit, np.where(hits[..., None] == 0, self._miss, 0))
-        order = np.argsort(client, kind="stable")
-        log_e = np.empty_like(steps)
-        log_e[order] = _reflected(steps[order], client[order], start)
+        log_e = np.empty((len(hits), *self.shape), dtype=np.int64)
+        trail(hits, client, start.astype(np.int32), self._hit, self._miss, log_e)
         return Evidence(log_e, self.e_values(log_e))
 
-    def e_values(self, log_e: IntArray, least: float | None = None) -> FloatArray:
+    def judge(
+        self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, held: DossierTable, changes: IntArray
+    ) -> tuple[int, int]:
+        """Enter rows into ``held`` from ``begin`` on, in order, until after one at which a detector may have crossed.
+
+        Args:
+            hits: of all rows, ``(n, d, l)``. skip: rows to leave out.
+            changes: int64 ``(n * d, 4)`` for what becomes of runs of hits (``detectors.kernels.evidence.judge``).
+
+        Returns:
+            The row after the last one entered, and the number of changes.
+        """
+        limits = (self._hit, self._miss, self._least)
+        state = (held.log_e, held.last_ts, held.opinions, held.running)
+        return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
+
+    def e_values(self, log_e: npt.NDArray[np.integer[Any]], least: float | None = None) -> FloatArray:
         """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""
         # The mean of the M reaches c only if one of them does, so nearly all rows need no exponential.
         least, floor = (self.threshold, self._least) if least is None else (least, -(1 << 62))
         e = np.zeros(log_e.shape[:2])
-        rows, detectors = np.nonzero(log_e.max(axis=(2, 3), initial=-(1 << 62)) >= floor)
+        most = log_e.max(axis=(2, 3), initial=np.iinfo(log_e.dtype).min)
+        rows, detectors = np.nonzero(most >= floor)
         if len(rows):
             each = np.exp(np.minimum(log_e[rows, detectors] / UNITS, _MOST_NATS))
             value = round_sig(np.sum(each * self._weights, axis=(1, 2)))
@@ -157,25 +163,3 @@ def log_bets(bounds: FloatArray) -> tuple[IntArray, IntArray]:
     hit = np.floor(np.log1p(g * (1.0 - p) / p) * UNITS)
     miss = np.floor(np.log1p(-g) * UNITS) + np.zeros_like(hit)
     return hit.astype(np.int64), miss.astype(np.int64)
-
-
-def _reflected(steps: IntArray, client: IntArray, start: IntArray) -> IntArray:
-    """``S_t = max(S_{t-1}, 0) + step_t`` within each client; rows sorted by client, arrival order within.
-
-    With A_t = max(S_0, 0) + step_1 + ... + step_t this is S_t = A_t - min(0, min_{k<t} A_k).
-    """
-    n = len(steps)
-    if n == 0:
-        return steps
-    first = np.flatnonzero(np.diff(client, prepend=client[0] - 1))
-    segment = np.repeat(np.arange(len(first)), np.diff(first, append=n))
-    total = np.cumsum(steps, axis=0)
-    before = total[first] - steps[first]
-    a = total + (np.maximum(start[client[first]], 0) - before)[segment]
-    # Later clients lie far below earlier ones, so a running minimum over all rows never reaches back past a client.
-    drop = (segment * _APART).reshape(-1, *([1] * (steps.ndim - 1)))
-    least = np.minimum.accumulate(a - drop, axis=0)
-    earlier = np.zeros_like(a)
-    earlier[1:] = least[:-1] + drop[1:]
-    earlier[first] = 0
-    return np.asarray(a - np.minimum(earlier, 0), dtype=np.int64)

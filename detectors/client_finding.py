@@ -6,8 +6,8 @@ from typing import Any
 
 from detectors.batch import EventBatch
 from detectors.contract import DetectorInfo
-from detectors.dossier import Dossier
 from detectors.finding import Finding, Subject, stable_id
+from detectors.run import Run
 from detectors.severity import severity
 
 
@@ -15,15 +15,15 @@ def client_finding(
     info: DetectorInfo,
     batch: EventBatch,
     row: int,
-    dossier: Dossier,
-    d: int,
+    run: Run | None,
+    opinions: int,
     *,
     e_value: float,
     threshold: float,
     agreeing: bool,
     figures: dict[str, Any],
 ) -> Finding:
-    """Finding of detector ``d`` at ``row``, whose client ``dossier`` is about.
+    """Finding of a detector at ``row``, after ``run`` of hits on its client within ``opinions`` opinions.
 
     Its evidence: ``at`` the event that crossed, ``events`` the latest hits of the run, ``tail_rows`` of ``rows``
     opinions that hit since the evidence last was nothing, and the detector's own ``figures``. See ``severity`` for
@@ -31,7 +31,6 @@ def client_finding(
     """
     subject = Subject.from_client_key(batch.clients[row])
     event, ts = batch.ids[row], float(batch.ts[row])
-    run, rows = dossier.runs[d], dossier.run_rows(d)
     hits, since_ts, events = (1, ts, [event]) if run is None else (run.count, run.since_ts, run.events)
     return Finding(
         id=stable_id("f", info.name, info.version, batch.model, subject.key, event),
@@ -43,14 +42,14 @@ def client_finding(
         model=batch.model,
         version=batch.versions[row],
         subject=subject,
-        severity=severity(info.attack, hits, rows, agreeing=agreeing),
+        severity=severity(info.attack, hits, opinions, agreeing=agreeing),
         score=e_value,
         threshold=threshold,
         evidence={
             "at": event,
             "events": list(events),
             "tail_rows": hits,
-            "rows": rows,
+            "rows": opinions,
             **figures,
         },
         first_seen=min(since_ts, ts),

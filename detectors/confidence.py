@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.regions import Regions
+from detectors.rows import Rows
 from detectors.subspace import Subspace
 
 #: Narrowest margin told apart: 2**-10, so s is at most 10.
@@ -40,20 +41,20 @@ class Confidence(Regions):
     def fit(cls, clean: EventBatch) -> Params:
         return cls.with_planes(Subspace.fit(clean), clean)
 
-    def score(self, batch: EventBatch) -> FloatArray:
-        out = np.full(len(batch), np.nan)
-        rows = self.entering(batch, self.locate(batch)[1])
-        out[rows] = -np.log2(np.maximum(_margin(batch.take(rows)), NARROWEST))
-        return round_sig(out)
+    def score(self, rows: Rows) -> FloatArray:
+        new = self.entering(rows)
+        out = np.full(len(rows), np.nan)
+        out[new] = round_sig(-np.log2(np.maximum(_margin(rows.batch, new), NARROWEST)))
+        return out
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        margin = _margin(batch.take(np.array([row])))[0]
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        margin = _margin(rows.batch, np.array([row]))[0]
         return {} if np.isnan(margin) else {"margin": figure(margin)}
 
 
-def _margin(batch: EventBatch) -> FloatArray:
-    """Largest less second largest class score, ``(n,)``; NaN where a row has fewer than two."""
+def _margin(batch: EventBatch, rows: IntArray) -> FloatArray:
+    """Largest less second largest class score, ``(k,)``; NaN where a row has fewer than two."""
     if batch.scores is None or batch.scores.shape[1] < 2:
-        return np.full(len(batch), np.nan)
-    top = np.sort(batch.scores.astype(np.float64), axis=1)[:, -2:]
+        return np.full(len(rows), np.nan)
+    top = np.sort(batch.scores[rows].astype(np.float64), axis=1)[:, -2:]
     return np.asarray(top[:, 1] - top[:, 0])

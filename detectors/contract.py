@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -11,6 +10,8 @@ import numpy.typing as npt
 
 from detectors.batch import EventBatch, FloatArray
 from detectors.finding import Attack
+from detectors.history import History
+from detectors.rows import Rows
 
 #: Parameters fitted on clean traffic: plain arrays by name, what the baseline file stores. No objects, no pickle.
 Params = dict[str, npt.NDArray[Any]]
@@ -30,11 +31,18 @@ class DetectorInfo:
 class RowDetector(Protocol):
     """Suspicion per row, with bounded per-client history. Pure: no clock, no I/O, no randomness but a seed.
 
-    ``score`` never mutates and treats the batch's earlier rows of a client as that client's history, exactly as
-    if they had been learned one by one; so splitting a batch anywhere gives the same scores.
+    ``score`` never mutates and treats the earlier rows of a client as that client's history, exactly as if they had
+    been learned one by one; so splitting rows anywhere gives the same scores. What it works out of single rows it asks
+    ``Rows.measured`` for, so that ``learn``, and other detectors that need the same, find it there.
+
+    Attributes:
+        costly: may be left out for some rows under load: whoever runs it may give it a fair sample of a client's rows.
+        memory: the per-client histories; whoever runs the detector stores, restores and forgets them.
     """
 
     info: ClassVar[DetectorInfo]
+    costly: ClassVar[bool]
+    memory: History
 
     def __init__(self, params: Params) -> None: ...
 
@@ -43,31 +51,19 @@ class RowDetector(Protocol):
         """Reference statistics from clean traffic of many clients, in event order."""
         ...
 
-    def score(self, batch: EventBatch) -> FloatArray:
+    def score(self, rows: Rows) -> FloatArray:
         """Suspicion, float64 ``(n,)``; larger is worse; NaN = no opinion (warm-up, missing outputs)."""
         ...
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        """Figures for a person about one row, given the history before the batch and the batch's earlier rows.
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        """Figures for a person about one row, given the history before the rows and the earlier rows.
 
         May name event ids under ``"events"`` (at most 20).
         """
         ...
 
-    def learn(self, batch: EventBatch) -> None:
+    def learn(self, rows: Rows) -> None:
         """Add rows to their clients' histories. Never called with rows that were flagged or diverted."""
-        ...
-
-    def snapshot(self, clients: Iterable[str] | None = None) -> dict[str, bytes]:
-        """Per-client state (all clients if None); a client without state is absent."""
-        ...
-
-    def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take back what ``snapshot`` gave."""
-        ...
-
-    def forget(self, clients: Iterable[str]) -> None:
-        """Drop the state of clients (idle past their time to live)."""
         ...
 
 

@@ -6,15 +6,16 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
-from detectors.exact import figure
+from detectors.exact import figure, row_blocks
 from detectors.finding import Attack
+from detectors.kernels.measures import third_least
 from detectors.regions import RING, Regions
 from detectors.residue import Residue
+from detectors.rows import Rows
 from detectors.sampling import fair_rows
 
-NEIGHBOUR: Final = 3
 REFERENCES: Final = 512
 
 
@@ -46,34 +47,35 @@ class Coverage(Regions):
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
         params = cls.with_planes(Residue.fit(clean), clean)
-        white, _ = Regions(params).locate(clean.take(fair_rows(clean, REFERENCES)))
-        return params | {"references": white.astype(np.float32)}
+        located = Regions(params).locate(clean.x[fair_rows(clean, REFERENCES)])
+        return params | {"references": located["white"].astype(np.float32)}
 
-    def score(self, batch: EventBatch) -> FloatArray:
-        white, places = self.locate(batch)
-        rows = self.entering(batch, places)
-        out = np.full(len(batch), np.nan)
-        out[rows] = np.sqrt(self._squared_distance(white[rows]) + self._foreign(batch.take(rows)))
-        return round_sig(out)
+    def score(self, rows: Rows) -> FloatArray:
+        new = self.entering(rows)
+        out = np.full(len(rows), np.nan)
+        squared = self._squared_distance(self.located(rows)["white"][new])
+        out[new] = round_sig(np.sqrt(squared + self._foreign(rows, new)))
+        return out
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        white, places = self.locate(batch)
-        client = batch.clients[row]
-        mine = np.flatnonzero(np.array(batch.clients[: row + 1]) == client)
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        mine = rows.take(rows.of(row))
+        last = len(mine) - 1
         usual = np.sqrt(np.median(self._squared_distance(self._references)))
+        known = int(self.memory.counts(rows.slots[row : row + 1])[0])
         return {
-            "distance": figure(np.sqrt(self._squared_distance(white[row : row + 1])[0])),
+            "distance": figure(np.sqrt(self._squared_distance(self.located(mine)["white"][last:])[0])),
             "usual_distance": figure(usual),
-            "foreign_residue": figure(np.sqrt(self._foreign(batch.take(np.array([row])))[0])),
-            "places_entered": min(len(self.history(client)) + len(self._new(client, mine, places)), RING),
+            "foreign_residue": figure(np.sqrt(self._foreign(mine, np.array([last]))[0])),
+            "places_entered": min(known + len(self.entering(mine)), RING),
         }
 
-    def _foreign(self, batch: EventBatch) -> FloatArray:
-        measured = self._residue(batch)
-        return np.where(measured.noise, 0.0, np.maximum(measured.residue**2 - 1.0, 0.0))
+    def _foreign(self, rows: Rows, wanted: IntArray) -> FloatArray:
+        measured = self._residue.of(rows, wanted)
+        return np.where(measured["noise"], 0.0, np.maximum(measured["residue"] ** 2 - 1.0, 0.0))
 
     def _squared_distance(self, white: FloatArray) -> FloatArray:
-        squared = np.sum(white**2, axis=1)[:, None] + self._squares - 2.0 * (white @ self._references.T)
-        k = min(NEIGHBOUR, len(self._references)) - 1
-        nearest = np.partition(squared, k, axis=1)[:, k]
+        nearest = np.empty(len(white))
+        for block in row_blocks(len(white), len(self._references)):
+            products = white[block] @ self._references.T
+            third_least(products, np.sum(white[block] ** 2, axis=1), self._squares, nearest[block])
         return np.asarray(np.maximum(nearest, 0.0) / white.shape[1])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import EventBatch
+from detectors.contract import Params
 from detectors.exact import row_blocks
+from detectors.kernels.measures import fnv1a, multilinear
 
 _KEY_BITS: Final = 64
 
@@ -32,6 +35,29 @@ def digests(x: npt.NDArray[np.float32], key: npt.NDArray[np.uint64]) -> npt.NDAr
     """
     out = np.empty(len(x), dtype=np.uint64)
     for block in row_blocks(len(x), x.shape[1]):
-        words = np.ascontiguousarray(x[block] + np.float32(0.0)).view(np.uint32).astype(np.uint64)
-        out[block] = (words * key).sum(axis=1, dtype=np.uint64)
+        multilinear((x[block] + np.float32(0.0)).view(np.uint32), key, out[block])
     return out.view(np.int64)
+
+
+def text_digests(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Fingerprints of texts, int64 ``(n,)``, never 0, the same in every process.
+
+    64-bit FNV-1a: quick, but collisions can be made. Use it only where whoever makes one gains nothing.
+    """
+    joined = "".join(texts)
+    if joined.isascii():
+        raw, lengths = joined.encode(), list(map(len, texts))
+    else:
+        each = [text.encode("utf-8", "surrogatepass") for text in texts]
+        raw, lengths = b"".join(each), list(map(len, each))
+    out = np.empty(len(texts), dtype=np.uint64)
+    fnv1a(np.frombuffer(raw, np.uint8), np.cumsum(np.array(lengths, dtype=np.int64)), out)
+    return np.maximum(out, np.uint64(1)).view(np.int64)
+
+
+def params_digest(params: Params) -> bytes:
+    """The same for parameters that are the same, byte for byte."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(params.items()):
+        digest.update(f"{name} {value.dtype} {value.shape} ".encode() + np.ascontiguousarray(value).tobytes())
+    return digest.digest()

@@ -1,90 +1,178 @@
-"""All dossiers of a panel: who has one, who is gone, and how they are stored."""
+"""What is held against each client: evidence per detector, and the runs of hits behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from detectors.dossier import Dossier, Run
+from detectors.batch import BoolArray, EventBatch, IntArray
+from detectors.growing import grown
+from detectors.kernels.evidence import HIT
+from detectors.run import Run
+
+T = TypeVar("T")
 
 
-class _Part(msgspec.Struct, array_like=True):
-    """One detector's part; ``log_e`` little-endian int64."""
+class Dossiers(msgspec.Struct, array_like=True):
+    """Stored dossiers of k clients: arrays ``(k, d, ...)`` as little-endian bytes; runs and events in their order."""
 
+    detectors: list[str]
+    last_ts: bytes
     log_e: bytes
-    opinions: int
-    run: Run | None
-    found: str
+    opinions: bytes
+    running: bytes
+    runs: list[Run]
+    crossed: bytes
+    found: list[str]
 
 
-class _Record(msgspec.Struct, array_like=True):
-    """A client's stored state, by detector name: its dossier and what the detectors remember of it."""
+class DossierTable:
+    """Dossiers by slot (``detectors.clients``).
 
-    last_ts: float
-    parts: dict[str, _Part]
-    memories: dict[str, bytes]
-
-
-class Dossiers:
-    """Dossiers by client key."""
+    Attributes:
+        last_ts: newest event time, float64 ``(slots,)``; -inf if there is none.
+        log_e: log M in units, int32 ``(slots, d, l, g)``.
+        opinions: rows on which each detector had one, int64 ``(slots, d)``.
+        running: does a run of hits go on? bool ``(slots, d)``.
+        runs_nbytes: memory that all runs take, about.
+    """
 
     def __init__(self, detectors: Sequence[str], shape: tuple[int, ...]) -> None:
         """``shape`` of a client's evidence, ``(d, l, g)``."""
         self._detectors = list(detectors)
-        self._shape = shape
-        self._by_client: dict[str, Dossier] = {}
+        self._d = shape[0]
+        self.last_ts = np.empty(0)
+        self.log_e: npt.NDArray[np.int32] = np.zeros((0, *shape), dtype=np.int32)
+        self.opinions: IntArray = np.zeros((0, shape[0]), dtype=np.int64)
+        self.running: BoolArray = np.zeros((0, shape[0]), dtype=np.bool_)
+        self.runs_nbytes = 0
+        #: By slot * d + detector: the run that goes on, and the event at which the detector last crossed.
+        self._runs: dict[int, Run] = {}
+        self._found: dict[int, str] = {}
+        self._crossed: BoolArray = np.zeros((0, shape[0]), dtype=np.bool_)
 
-    def __len__(self) -> int:
-        return len(self._by_client)
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of a slot in the arrays."""
+        arrays = (self.last_ts, self.log_e, self.opinions, self.running, self._crossed)
+        return sum(array.itemsize * int(np.prod(array.shape[1:])) for array in arrays)
 
-    def __contains__(self, client: str) -> bool:
-        return client in self._by_client
+    def reserve(self, slots: int) -> None:
+        """Make room for so many clients."""
+        have = len(self.last_ts)
+        self.last_ts = grown(self.last_ts, slots)
+        self.last_ts[have:] = -np.inf
+        self.log_e, self.opinions = grown(self.log_e, slots), grown(self.opinions, slots)
+        self.running, self._crossed = grown(self.running, slots), grown(self._crossed, slots)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_client)
+    def clear(self, slots: IntArray) -> None:
+        """Nothing is held against these clients, and nothing known."""
+        for key in self._keys(slots, self.running):
+            self._end(key)
+        for key in self._keys(slots, self._crossed):
+            del self._found[key]
+        self.running[slots] = self._crossed[slots] = False
+        self.last_ts[slots], self.log_e[slots], self.opinions[slots] = -np.inf, 0, 0
 
-    def get(self, client: str) -> Dossier | None:
-        return self._by_client.get(client)
+    def take_in(self, batch: EventBatch, slots: IntArray, changes: IntArray) -> None:
+        """Continue runs of hits by ``changes`` (``detectors.kernels.evidence.judge``), in order."""
+        for row, d, kind, opinions in changes.tolist():
+            key = int(slots[row]) * self._d + d
+            if kind != HIT:
+                self._end(key)
+                continue
+            run = self._runs.get(key)
+            if run is None:
+                run = self._runs[key] = Run(opinions, float(batch.ts[row]))
+                self.runs_nbytes += run.nbytes
+            self.runs_nbytes += run.add(batch.ids[row])
 
-    def open(self, client: str) -> Dossier:
-        """The client's dossier, a new one if it has none."""
-        return self._by_client.setdefault(client, Dossier(self._shape))
+    def run(self, slot: int, d: int) -> Run | None:
+        """The run that goes on, if any."""
+        return self._runs.get(slot * self._d + d)
 
-    def forget(self, clients: Iterable[str]) -> None:
-        for client in clients:
-            self._by_client.pop(client, None)
+    def run_rows(self, slot: int, d: int) -> int:
+        """Opinions since the first hit of the run that goes on, with it."""
+        run = self.run(slot, d)
+        return 1 if run is None else int(self.opinions[slot, d]) - run.since + 1
 
-    def idle(self, before_ts: float, most: int) -> list[str]:
-        """Clients without an event since ``before_ts``; then, beyond ``most`` clients, those away longest."""
-        idle = [client for client, dossier in self._by_client.items() if dossier.last_ts < before_ts]
-        excess = len(self._by_client) - len(idle) - most
-        if excess > 0:
-            rest = set(self._by_client).difference(idle)
-            idle += sorted(rest, key=lambda client: (self._by_client[client].last_ts, client))[:excess]
-        return idle
+    def found(self, slot: int, d: int) -> str:
+        """Id of the event at which the detector last crossed, "" if never."""
+        return self._found.get(slot * self._d + d, "")
 
-    def encode(self, client: str, memories: Mapping[str, bytes]) -> bytes:
-        """The client's dossier, and the memories of it by detector name, as bytes."""
-        dossier = self._by_client[client]
-        parts = {
-            name: _Part(
-                dossier.log_e[d].astype("<i8").tobytes(), dossier.opinions[d], dossier.runs[d], dossier.found[d]
-            )
-            for d, name in enumerate(self._detectors)
-        }
-        return msgspec.msgpack.encode(_Record(dossier.last_ts, parts, dict(memories)))
+    def restart(self, slot: int, d: int, event: str) -> None:
+        """After a crossing at ``event``: the detector begins anew."""
+        self.log_e[slot, d] = 0
+        key = slot * self._d + d
+        if self.running[slot, d]:
+            self._end(key)
+        self.running[slot, d] = False
+        self._crossed[slot, d] = True
+        self._found[key] = event
 
-    def decode(self, client: str, blob: bytes) -> dict[str, bytes]:
-        """Take back what ``encode`` gave; the memories by detector name. Detectors not in it begin anew."""
-        stored = msgspec.msgpack.decode(blob, type=_Record)
-        dossier = Dossier(self._shape)
-        dossier.last_ts = stored.last_ts
+    def stored_bytes(self, slots: IntArray) -> IntArray:
+        """Bytes that ``stored`` needs for each client, about, ``(k,)``: runs count as much as all do on average."""
+        run = self.runs_nbytes // max(len(self._runs), 1)
+        return np.asarray(self.slot_bytes + run * np.count_nonzero(self.running[slots], axis=1), dtype=np.int64)
+
+    def run_bytes(self, slots: IntArray) -> IntArray:
+        """Bytes that the clients' runs take, about, ``(k,)``."""
+        of = np.nonzero(self.running[slots])[0]
+        each = [self._runs[key].nbytes for key in self._keys(slots, self.running)]
+        return np.bincount(of, np.array(each, dtype=np.float64), len(slots)).astype(np.int64)
+
+    def stored(self, slots: IntArray) -> Dossiers:
+        """The clients' dossiers; ``restore`` takes them back."""
+        return Dossiers(
+            self._detectors,
+            self.last_ts[slots].astype("<f8", copy=False).tobytes(),
+            self.log_e[slots].astype("<i4", copy=False).tobytes(),
+            self.opinions[slots].astype("<i8", copy=False).tobytes(),
+            self.running[slots].tobytes(),
+            [self._runs[key] for key in self._keys(slots, self.running)],
+            self._crossed[slots].tobytes(),
+            [self._found[key] for key in self._keys(slots, self._crossed)],
+        )
+
+    def restore(self, slots: IntArray, stored: Dossiers, wanted: BoolArray) -> None:
+        """Take back what ``stored`` gave for some clients: of the ``wanted`` ones, who go into ``slots``.
+
+        Detectors that are not in it begin anew, and all do if detectors had other levels then.
+        """
+        self.last_ts[slots] = np.frombuffer(stored.last_ts, "<f8")[wanted]
+        shape = (len(wanted), len(stored.detectors), *self.log_e.shape[2:])
+        if len(stored.log_e) != 4 * int(np.prod(shape)):
+            return
+        log_e = np.frombuffer(stored.log_e, "<i4").reshape(shape)
+        opinions = np.frombuffer(stored.opinions, "<i8").reshape(shape[:2])
+        running = np.frombuffer(stored.running, np.bool_).reshape(shape[:2])
+        crossed = np.frombuffer(stored.crossed, np.bool_).reshape(shape[:2])
+        #: Where a run or an event of a stored client and detector goes; -1: nowhere.
+        keys = np.full(shape[:2], -1, dtype=np.int64)
         for d, name in enumerate(self._detectors):
-            part = stored.parts.get(name)
-            if part is not None and len(part.log_e) == dossier.log_e[d].nbytes:
-                dossier.log_e[d] = np.frombuffer(part.log_e, "<i8").reshape(self._shape[1:])
-                dossier.opinions[d], dossier.runs[d], dossier.found[d] = part.opinions, part.run, part.found
-        self._by_client[client] = dossier
-        return {name: memory for name, memory in stored.memories.items() if name in self._detectors}
+            if name in stored.detectors:
+                was = stored.detectors.index(name)
+                self.log_e[slots, d], self.opinions[slots, d] = log_e[wanted, was], opinions[wanted, was]
+                self.running[slots, d], self._crossed[slots, d] = running[wanted, was], crossed[wanted, was]
+                keys[wanted, was] = slots * self._d + d
+        runs = _known(keys[running], stored.runs)
+        self._runs |= runs
+        self.runs_nbytes += sum(run.nbytes for run in runs.values())
+        self._found |= _known(keys[crossed], stored.found)
+
+    def _end(self, key: int) -> None:
+        self.runs_nbytes -= self._runs.pop(key).nbytes
+
+    def _keys(self, slots: IntArray, marks: BoolArray) -> list[int]:
+        at, d = np.nonzero(marks[slots])
+        keys: list[int] = (slots[at] * self._d + d).tolist()
+        return keys
+
+
+def _known(keys: IntArray, values: list[T]) -> dict[int, T]:
+    """Values by key, without those whose key is -1."""
+    return {key: value for key, value in zip(keys.tolist(), values, strict=True) if key >= 0}

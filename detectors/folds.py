@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray, IntArray
 from detectors.contract import RowDetector
 from detectors.registry import RowDetectorType
@@ -38,8 +39,9 @@ def held_out_scores(kind: RowDetectorType, clean: EventBatch, fold: IntArray) ->
 def streamed(detector: RowDetector, batch: EventBatch) -> FloatArray:
     """Score and learn all rows in order."""
     scores = np.empty(len(batch))
+    alone = Alone(detector)
     for start in range(0, len(batch), _STEP):
-        part = batch.take(np.arange(start, min(start + _STEP, len(batch))))
-        scores[start : start + len(part)] = detector.score(part)
-        detector.learn(part)
+        rows = alone.rows(batch.take(np.arange(start, min(start + _STEP, len(batch)))))
+        scores[start : start + len(rows)] = detector.score(rows)
+        detector.learn(rows)
     return scores

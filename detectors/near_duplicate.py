@@ -8,12 +8,14 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
-from detectors.digest import digest_key, digests, seed_of
+from detectors.digest import digest_key, digests, params_digest, seed_of
 from detectors.exact import figure, row_blocks
 from detectors.finding import Attack
-from detectors.memory import ClientMemory
+from detectors.history import Entries, History
+from detectors.kernels.neighbours import compare, fresh
+from detectors.rows import Inputs, Measures, Rows
 from detectors.sampling import fair_rows
 from detectors.scale import Scale
 
@@ -26,26 +28,29 @@ SLACK: Final = 1.1
 CLOSEST: Final = 2.0**-12
 _RADIUS_QUANTILE: Final = 0.005
 _RADIUS_ROWS: Final = 1500
-#: Queries of one client compared at a time; bounds memory.
-_BLOCK: Final = 128
-
-#: One remembered query: fingerprint, label, largest class probability (NaN if unknown), projected input.
-_ENTRY: Final = np.dtype([("key", "<i8"), ("label", "<i4"), ("top", "<f4"), ("z", "<f4", (DIMS,))])
-Entries = npt.NDArray[Any]  # records of _ENTRY, which numpy's types cannot name
+_KEY: Final = ("key", "<i8")
+_Z: Final = ("z", "<f4", (DIMS,))
+#: One remembered query: fingerprint, label, largest class probability (NaN if unknown), projected input. The kernel
+#: ``compare`` knows this layout.
+_ENTRY: Final = np.dtype([_KEY, ("label", "<i4"), ("top", "<f4"), _Z])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Compared:
-    """Fresh rows of one client, each with its score and, where it has one, the neighbour behind it."""
+    """Distance of each row to its nearest neighbour, ``(n,)``: NaN for repeats, infinite without a neighbour. And all
+    near pairs of a row and an earlier query, a row's together: the row, how many distinct queries earlier, whether the
+    labels differ, the distance, and the value ``log2(r / d) * info``.
+    """
 
-    rows: IntArray
-    scores: FloatArray
-    neighbour: IntArray
+    nearest: FloatArray
+    row: IntArray
+    back: IntArray
+    differs: BoolArray
     distance: FloatArray
-    queries: Entries
+    value: FloatArray
 
 
-class NearDuplicate(ClientMemory):
+class NearDuplicate:
     """An attacker who searches for an adversarial example asks again and again about almost the same input and learns
     from how the answer changes (Chen, Carlini, Wagner 2019, arXiv 1907.05587; Blacklight, Li et al. 2022, arXiv
     2006.14042). Closeness alone would accuse the retry, the health check and the camera over a still scene, so a row
@@ -69,12 +74,15 @@ class NearDuplicate(ClientMemory):
     #: Smallest difference in score that means anything (one bit: half as far).
     resolution: ClassVar[float] = 1.0
 
+    costly: ClassVar[bool] = False
+
     def __init__(self, params: Params) -> None:
-        super().__init__(_ENTRY, RING)
+        self.memory = History(_ENTRY, RING)
         self._scale = Scale(params)
         self._key = params["digest_key"].astype(np.uint64)
         self._signs = params["signs"].astype(np.float64)
         self._radius = float(params["radius"])
+        self._asked = b"queries " + params_digest(params)
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -91,93 +99,86 @@ class NearDuplicate(ClientMemory):
         radius = float(np.quantile(distances, _RADIUS_QUANTILE)) if len(distances) else 1.0
         return params | {"signs": signs, "radius": np.array(radius), "digest_key": digest_key(seed, d)}
 
-    def score(self, batch: EventBatch) -> FloatArray:
-        out = np.full(len(batch), np.nan)
-        queries = self._queries(batch)
-        for client, rows in batch.by_client().items():
-            compared = self._compare(client, rows, queries)
-            out[compared.rows] = compared.scores
-        return round_sig(out)
+    def score(self, rows: Rows) -> FloatArray:
+        compared = self._compare(rows)
+        out = np.where(np.isfinite(compared.nearest), 0.0, np.nan)
+        if len(compared.row):
+            first = np.flatnonzero(np.diff(compared.row, prepend=-1))
+            out[compared.row[first]] = round_sig(np.maximum.reduceat(compared.value, first))
+        return out
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        client = batch.clients[row]
-        rows = np.flatnonzero(np.array(batch.clients[: row + 1]) == client)
-        compared = self._compare(client, rows, self._queries(batch))
-        if not len(compared.rows) or compared.rows[-1] != row or compared.neighbour[-1] < 0:
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        mine = rows.take(rows.of(row))
+        compared = self._compare(mine)
+        pairs = np.flatnonzero(compared.row == len(mine) - 1)
+        if not len(pairs):
             return {}
-        mine, other = compared.queries[-1], compared.queries[compared.neighbour[-1]]
+        oldest_first = pairs[np.argsort(-compared.back[pairs], kind="stable")]
+        best = oldest_first[compared.value[oldest_first].argmax()]
+        distinct = int(np.count_nonzero(~np.isnan(compared.nearest)))
+        before = int(self.memory.counts(mine.slots[:1])[0]) + distinct - 1
         return {
-            "distance": figure(compared.distance[-1]),
+            "distance": figure(compared.distance[best]),
             "radius": figure(self._radius),
-            "label_differs": bool(mine["label"] != other["label"]),
-            "queries_compared": min(len(compared.queries) - 1, RING),
+            "label_differs": bool(compared.differs[best]),
+            "queries_compared": min(before, RING),
         }
 
-    def learn(self, batch: EventBatch) -> None:
-        queries = self._queries(batch)
-        for client, rows in batch.by_client().items():
-            self.remember(client, queries[_unseen(rows, queries["key"], self.history(client)["key"])])
+    def learn(self, rows: Rows) -> None:
+        queries = self._queries(rows)
+        new = np.empty(len(rows), dtype=np.bool_)
+        fresh(
+            rows.order, rows.begins, rows.slots, queries["key"], self.memory.pool["key"], self.memory.owned, RING, new
+        )
+        by_client = rows.order[new[rows.order]]
+        self.memory.append(rows.slots[by_client], queries[by_client])
 
-    def _queries(self, batch: EventBatch) -> Entries:
-        queries = np.empty(len(batch), _ENTRY)
-        for block in row_blocks(len(batch), batch.x.shape[1]):
-            queries["z"][block] = _project(self._scale(batch.x[block]), self._signs)
-        queries["key"] = digests(batch.x, self._key)
+    def _queries(self, rows: Rows) -> Entries:
+        """What is to be remembered of each row."""
+        batch = rows.batch
+        queries = np.empty(len(rows), _ENTRY)
+        projected = rows.measured(self._asked, np.arange(len(rows)), self._projected)
+        queries["z"], queries["key"] = projected["z"], projected["key"]
         queries["label"] = batch.labels & 0x7FFFFFFF
         queries["top"] = np.nan if batch.scores is None else batch.scores.max(axis=1, initial=0.0)
         return queries
 
-    def _compare(self, client: str, rows: IntArray, queries: Entries) -> _Compared:
-        """All fresh ones of ``rows`` against the 64 distinct queries before each."""
-        history = self.history(client)
-        rows = _unseen(rows, queries["key"], history["key"])
-        both = np.concatenate([history, queries[rows]])
-        n, h = len(rows), len(history)
-        found = _Compared(rows, np.zeros(n), np.full(n, -1, dtype=np.int64), np.full(n, np.inf), both)
-        for start in range(h, h + n, _BLOCK):
-            self._compare_block(found, start, min(start + _BLOCK, h + n), h)
-        return found
+    def _projected(self, x: Inputs) -> Measures:
+        out = np.empty(len(x), np.dtype([_KEY, _Z]))
+        for block in row_blocks(len(x), x.shape[1]):
+            out["z"][block] = _project(self._scale(x[block]), self._signs)
+        out["key"] = digests(x, self._key)
+        return out
 
-    def _compare_block(self, found: _Compared, start: int, end: int, h: int) -> None:
-        """Fill in ``found`` for queries ``start`` to ``end``; the first ``h`` queries are history."""
-        first = max(start - RING, 0)
-        others = found.queries[first:end]
-        z = others["z"].astype(np.float64)
-        distance = np.sqrt(np.sum((z[start - first :, None, :] - z[None, :, :]) ** 2, axis=2))
-        age = np.arange(start, end)[:, None] - np.arange(first, end)[None, :]
-        distance[(age <= 0) | (age > RING)] = np.inf
-        nearest = distance.min(axis=1)
-        found.scores[start - h : end - h][np.isinf(nearest)] = np.nan
-        close = np.flatnonzero(nearest < self._radius)
-        if len(close):
-            value = self._values(distance[close], nearest[close], others[start - first :][close], others)
-            best = value.argmax(axis=1)
-            at = close + start - h
-            found.scores[at] = value.max(axis=1)
-            found.neighbour[at] = best + first
-            found.distance[at] = distance[close, best]
-
-    def _values(self, distance: FloatArray, nearest: FloatArray, mine: Entries, others: Entries) -> FloatArray:
-        """``log2(r / d) * info`` for each near pair, -1 for the others."""
-        near = (distance < self._radius) & (distance <= SLACK * nearest[:, None])
-        differs = mine["label"][:, None] != others["label"][None, :]
-        change = np.abs(mine["top"][:, None].astype(np.float64) - others["top"][None, :])
-        info = np.where(differs, 1.0, np.clip(np.nan_to_num(change), 0.0, 1.0))
+    def _compare(self, rows: Rows) -> _Compared:
+        """All fresh rows against the 64 distinct queries before each."""
+        queries, memory = self._queries(rows), self.memory
+        nearest = np.empty(len(rows))
+        pairs, figures = np.empty((len(rows) * RING, 3), dtype=np.int64), np.empty((len(rows) * RING, 2))
+        n = compare(
+            rows.order,
+            rows.begins,
+            rows.slots,
+            *_views(memory.pool),
+            *_views(queries),
+            memory.owned,
+            RING,
+            self._radius,
+            SLACK,
+            nearest,
+            pairs,
+            figures,
+        )
+        row, back, differs = pairs[:n].T
+        distance, change = figures[:n].T
+        info = np.where(differs, 1.0, np.minimum(change, 1.0))
         closeness = -np.log2(np.clip(distance / self._radius, CLOSEST, 1.0))
-        return np.asarray(np.where(near, closeness * info, -1.0))
+        return _Compared(nearest, row, back, differs.astype(np.bool_), distance, closeness * info)
 
 
-def _unseen(rows: IntArray, keys: IntArray, known: IntArray) -> IntArray:
-    """Those of ``rows`` whose key is none of the 64 distinct ones before it; ``known``: in memory, oldest first."""
-    recent = dict.fromkeys(known.tolist())
-    fresh = []
-    for row, key in zip(rows.tolist(), keys[rows].tolist(), strict=True):
-        if key not in recent:
-            recent[key] = None
-            fresh.append(row)
-            if len(recent) > RING:
-                del recent[next(iter(recent))]
-    return np.asarray(fresh, dtype=np.int64)
+def _views(entries: Entries) -> tuple[npt.NDArray[np.float32], IntArray]:
+    """Entries as float32 ``(m, 16)`` and as int64 ``(m, 8)``."""
+    return entries.view(np.float32).reshape(-1, 16), entries.view(np.int64).reshape(-1, 8)
 
 
 def _project(z: FloatArray, signs: FloatArray) -> FloatArray:

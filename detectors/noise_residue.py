@@ -12,6 +12,7 @@ from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.regions import Regions
 from detectors.residue import Residue
+from detectors.rows import Rows
 
 
 class NoiseResidue(Regions):
@@ -37,17 +38,17 @@ class NoiseResidue(Regions):
     def fit(cls, clean: EventBatch) -> Params:
         return cls.with_planes(Residue.fit(clean), clean)
 
-    def score(self, batch: EventBatch) -> FloatArray:
-        out = np.full(len(batch), np.nan)
-        rows = self.entering(batch, self.locate(batch)[1])
-        measured = self._residue(batch.take(rows))
-        out[rows] = np.where(measured.noise, measured.residue, np.nan)
-        return round_sig(out)
+    def score(self, rows: Rows) -> FloatArray:
+        new = self.entering(rows)
+        measured = self._residue.of(rows, new)
+        out = np.full(len(rows), np.nan)
+        out[new] = round_sig(np.where(measured["noise"], measured["residue"], np.nan))
+        return out
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        measured = self._residue(batch.take(np.array([row])))
-        figures = {"residue": figure(measured.residue[0])}
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        measured = self._residue.of(rows, np.array([row]))[0]
+        figures = {"residue": figure(measured["residue"])}
         if self._residue.usual_roughness > 0:
-            figures["roughness"] = figure(measured.roughness[0])
+            figures["roughness"] = figure(measured["roughness"])
             figures["usual_roughness"] = figure(self._residue.usual_roughness)
         return figures

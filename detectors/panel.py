@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -10,13 +11,15 @@ import numpy.typing as npt
 
 from detectors.alarm import Alarm, Hits, threshold
 from detectors.baseline import BaselineError, ModelBaseline
-from detectors.batch import EventBatch, FloatArray
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray
 from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
-from detectors.dossier import take_in
-from detectors.dossiers import Dossiers
 from detectors.finding import Attack, Finding
+from detectors.journal import Journal
+from detectors.kernels.evidence import absences
+from detectors.panel_state import PanelState
 from detectors.registry import ROW_DETECTORS
+from detectors.rows import Rows
 
 #: Marks of rows: nothing found; a finding was made at it; its client was diverted and nothing looked at it.
 CLEAN: Final = 0
@@ -47,12 +50,16 @@ class Panel:
         *,
         ttl_s: float = 3600.0,
         max_clients: int = 1_000_000,
+        max_state_mb: float = math.inf,
     ) -> None:
-        """Raises BaselineError if the baseline was made with other versions of the detectors."""
+        """``max_state_mb``: memory for clients' state, in MiB, that ``sweep`` keeps within.
+
+        Raises BaselineError if the baseline was made with other versions of the detectors."""
         self.model = model
         self._shape = tuple(baseline.shape)
         self._ttl_s = ttl_s
         self._max_clients = max_clients
+        self._max_bytes = max_state_mb * 2**20
         kinds = [kind for kind in ROW_DETECTORS if kind.info.name not in disabled]
         for info in (kind.info for kind in kinds):
             made_with = baseline.versions.get(info.name)
@@ -68,176 +75,197 @@ class Panel:
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
         except (LookupError, TypeError, ValueError) as error:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
-        self._dossiers = Dossiers(names, self._alarm.shape)
+        self._state = PanelState({name: d.memory for name, d in self._detectors.items()}, self._alarm.shape)
+        self._journal = Journal(self._state.stored, self._state.stored_bytes)
 
     def __len__(self) -> int:
         """Clients with state."""
-        return len(self._dossiers)
+        return len(self._state.clients)
 
-    def step(self, batch: EventBatch, on_finding: OnFinding) -> Marks:
+    def step(self, batch: EventBatch, on_finding: OnFinding, spare: BoolArray | None = None) -> Marks:
         """Look at rows in order; a mark for each, int8 ``(n,)``.
 
         ``on_finding`` is given each finding as it is made; if it returns True for any finding of a row, the client's
-        later rows in this batch are diverted: not scored, not learned, no part of any evidence.
+        later rows in this batch are diverted: not scored, not learned, no part of any evidence. Costly detectors have
+        no opinion on rows marked in ``spare`` and do not learn them. For evidence to stay what it is, rows must be
+        spared whatever they hold, as by a hash of their ids.
 
         Raises ValueError for rows of another shape than the baseline's.
         """
         if tuple(batch.shape) != self._shape:
             raise ValueError(f"{self.model}: rows have shape {batch.shape}, the baseline was made for {self._shape}")
         marks = np.full(len(batch), CLEAN, dtype=np.int8)
-        diverted: set[str] = set()
-        for begin, end, returning in self._stretches(batch, diverted):
-            self.forget(returning)
-            whole = begin == 0 and end == len(batch)
-            part = batch if whole else batch.take(np.arange(begin, end))
-            marks[begin:end] = self._look(part, diverted, on_finding)
+        if not len(batch):
+            return marks
+        spare = np.zeros(len(batch), dtype=np.bool_) if spare is None else spare
+        rows, diverted = self._state.rows(batch), set[int]()
+        for begin, end, returning in self._stretches(rows, diverted):
+            self._state.clear(np.array(returning, dtype=np.int64))
+            whole = begin == 0 and end == len(rows)
+            part = rows if whole else rows.take(np.arange(begin, end))
+            marks[begin:end] = self._look(part, spare[begin:end], diverted, on_finding)
+        self._journal.touch(rows.clients, self._state.clients.slots)
         return marks
 
     def evidence(self, client: str) -> dict[str, dict[str, float]]:
         """What is held against a client, by detector: e-value, threshold, opinions, hits of the run that goes on."""
-        dossier = self._dossiers.get(client)
-        if dossier is None:
+        dossiers, slot = self._state.dossiers, int(self._state.clients.find([client])[0])
+        if slot < 0:
             return {}
-        e = self._alarm.e_values(dossier.log_e[None], least=0.0)[0].tolist()
+        e = self._alarm.e_values(dossiers.log_e[slot : slot + 1], least=0.0)[0].tolist()
+        runs = [dossiers.run(slot, d) for d in range(len(e))]
         return {
             name: {
                 "e_value": e[d],
                 "threshold": self.threshold,
-                "opinions": dossier.opinions[d],
+                "opinions": int(dossiers.opinions[slot, d]),
                 "tail_rows": run.count if run else 0,
             }
-            for d, (name, run) in enumerate(zip(self._detectors, dossier.runs, strict=True))
+            for d, (name, run) in enumerate(zip(self._detectors, runs, strict=True))
         }
 
-    def snapshot(self, clients: Iterable[str] | None = None) -> dict[str, bytes]:
-        """State of clients (all if None) by client key."""
-        wanted = list(self._dossiers if clients is None else dict.fromkeys(c for c in clients if c in self._dossiers))
-        memories: dict[str, dict[str, bytes]] = {client: {} for client in wanted}
-        for name, detector in self._detectors.items():
-            for client, memory in detector.snapshot(wanted).items():
-                memories[client][name] = memory
-        return {client: self._dossiers.encode(client, memories[client]) for client in wanted}
+    def delta(self) -> dict[str, bytes | None]:
+        """State that changed since the last call, as chunks under names never used before; None: no longer needed.
 
-    def restore(self, state: Mapping[str, bytes]) -> None:
-        """Take back what ``snapshot`` gave, at once or in several parts."""
-        memories: dict[str, dict[str, bytes]] = {name: {} for name in self._detectors}
-        for client, blob in state.items():
-            for name, memory in self._dossiers.decode(client, blob).items():
-                memories[name][client] = memory
-        for name, detector in self._detectors.items():
-            detector.restore(memories[name])
+        See ``detectors.journal``.
+        """
+        return self._journal.delta()
+
+    def restore(self, chunks: Mapping[str, bytes]) -> None:
+        """Take back all chunks that ``delta`` gave and did not drop, once, before anything else.
+
+        Raises ValueError for chunks of another format.
+        """
+        known: set[str] = set()
+        for name in sorted(chunks, reverse=True):
+            self._journal.restored(name, len(chunks[name]), self._state.restore(chunks[name], known))
+
+    def snapshot(self) -> dict[str, bytes]:
+        """All that is remembered of each client, by key: two panels that know the same give the same bytes."""
+        clients = self._state.clients
+        return {c: self._state.stored(np.array([s]), []) for c, s in zip(clients, clients.all(), strict=True)}
+
+    def nbytes(self) -> int:
+        """Memory that all clients take, about."""
+        return self._state.total_nbytes()
 
     def forget(self, clients: Iterable[str]) -> None:
         """Drop all state of clients."""
-        gone = list(clients)
-        self._dossiers.forget(gone)
-        for detector in self._detectors.values():
-            detector.forget(gone)
+        gone = [client for client in dict.fromkeys(clients) if client in self._state.clients]
+        self._journal.drop(self._state.forget(gone), gone)
 
     def sweep(self, watermark: float) -> list[str]:
-        """Forget clients away too long, and beyond ``max_clients`` those away longest; returns who they were.
+        """Forget clients away too long, and beyond ``max_clients`` or ``max_state_mb`` those away longest; says who.
 
         Waits twice ``ttl_s``: an event that comes late must not find out whether the sweep was there first.
         """
-        gone = self._dossiers.idle(watermark - 2.0 * self._ttl_s, self._max_clients)
+        gone = self._state.surplus(watermark - 2.0 * self._ttl_s, self._max_clients, self._max_bytes)
         self.forget(gone)
+        self._state.shrink()
         return gone
 
-    def _stretches(self, batch: EventBatch, diverted: set[str]) -> Iterator[tuple[int, int, list[str]]]:
-        """Cuts before rows of clients that were away longer than ``ttl_s``: begin, end, clients to forget before.
+    def _stretches(self, rows: Rows, diverted: set[int]) -> Iterator[tuple[int, int, list[int]]]:
+        """Cuts before rows of clients that were away longer than ``ttl_s``: begin, end, clients to clear before.
 
         Lazy: ``diverted`` grows while stretches are looked at.
         """
-        newest: dict[str, float] = {}
+        away = np.empty(len(rows), dtype=np.int8)
+        last_ts = self._state.dossiers.last_ts
+        absences(rows.order, rows.begins, rows.slots, rows.batch.ts, last_ts, self._ttl_s, away)
         begin = 0
-        returning: list[str] = []
-        for row, (client, ts) in enumerate(zip(batch.clients, batch.ts.tolist(), strict=True)):
-            last = newest.get(client)
-            here = last is not None
-            if last is None:
-                dossier = self._dossiers.get(client)
-                last = ts if dossier is None else dossier.last_ts
-            away = ts - last > self._ttl_s
-            if (away and here) or row - begin == _MOST_ROWS:
+        returning: list[int] = []
+        for row in np.flatnonzero(away).tolist():
+            while row - begin >= _MOST_ROWS:
+                yield begin, begin + _MOST_ROWS, returning
+                begin, returning = begin + _MOST_ROWS, []
+            if away[row] == 2:
                 yield begin, row, returning
                 begin, returning = row, []
-            if away and client not in diverted:
-                returning.append(client)
-            newest[client] = max(last, ts)
-        if begin < len(batch):
-            yield begin, len(batch), returning
+            slot = int(rows.slots[row])
+            if slot not in diverted:
+                returning.append(slot)
+        while begin < len(rows):
+            end = min(begin + _MOST_ROWS, len(rows))
+            yield begin, end, returning
+            begin, returning = end, []
 
-    def _look(self, batch: EventBatch, diverted: set[str], on_finding: OnFinding) -> Marks:
-        names = list(dict.fromkeys(batch.clients))
-        place = {name: i for i, name in enumerate(names)}
-        client = np.array([place[name] for name in batch.clients], dtype=np.int64)
-        dossiers = [self._dossiers.open(name) for name in names]
-        hits = self._hits(batch)
-        marks = np.where([name in diverted for name in batch.clients], DIVERTED, CLEAN).astype(np.int8)
-        learned = np.zeros(len(batch), dtype=np.bool_)
+    def _look(self, rows: Rows, spare: BoolArray, diverted: set[int], on_finding: OnFinding) -> Marks:
+        dossiers, n = self._state.dossiers, len(rows)
+        marks = np.full(n, CLEAN, dtype=np.int8)
+        if diverted:
+            marks[np.isin(rows.slots, list(diverted))] = DIVERTED
+        hits = self._hits(rows, spare)
+        learned = np.zeros(n, dtype=np.bool_)
+        changes = np.empty((n * hits.shape[1], 4), dtype=np.int64)
         begin = 0
-        while len(todo := begin + np.flatnonzero(marks[begin:] != DIVERTED)):
-            start = np.stack([dossier.log_e for dossier in dossiers])
-            evidence = self._alarm.run(hits[todo], client[todo], start)
-            crossed = np.flatnonzero(evidence.e.any(axis=1))
-            if not len(crossed):
-                take_in(dossiers, batch, todo, client[todo], hits[todo], evidence)
-                break
-            # All that was worked out for rows after the first crossing may be wrong: it counted them as seen.
-            at = int(crossed[0])
-            upto, row = todo[: at + 1], int(todo[at])
-            take_in(dossiers, batch, upto, client[upto], hits[upto], evidence.first(at + 1))
-            mine = np.flatnonzero((client == client[row]) & ~learned)
-            history, later = batch.take(mine[mine <= row]), mine[mine > row]
-            if self._report(history, evidence.e[at], on_finding):
-                diverted.add(batch.clients[row])
+        while begin < n:
+            begin, changed = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
+            dossiers.take_in(rows.batch, rows.slots, changes[:changed])
+            row = begin - 1
+            e = self._alarm.e_values(dossiers.log_e[rows.slots[row] : rows.slots[row] + 1])[0]
+            if marks[row] == DIVERTED or not e.any():
+                continue
+            # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
+            slot = int(rows.slots[row])
+            mine = np.flatnonzero((rows.slots == slot) & ~learned)
+            history, later = mine[mine <= row], mine[mine > row]
+            if self._report(rows.take(history), spare[history], e, on_finding):
+                diverted.add(slot)
             marks[row] = FLAGGED
-            self._learn(history.take(np.arange(len(history) - 1)))
-            learned[mine[mine <= row]] = True
-            if batch.clients[row] in diverted:
+            self._learn(rows.take(history[:-1]), spare[history[:-1]])
+            learned[history] = True
+            if slot in diverted:
                 marks[later] = DIVERTED
             elif len(later):
-                # They were scored with the row that is now known to be bad among their history.
-                hits[later] = self._hits(batch.take(later))
-            begin = row + 1
-        rest = (marks == CLEAN) & ~learned
-        self._learn(batch if rest.all() else batch.take(rest))
+                hits[later] = self._hits(rows.take(later), spare[later])
+        rest = np.flatnonzero((marks == CLEAN) & ~learned)
+        self._learn(rows if len(rest) == n else rows.take(rest), spare[rest])
         return marks
 
-    def _hits(self, batch: EventBatch) -> Hits:
-        scores = np.empty((len(batch), len(self._detectors)))
+    def _hits(self, rows: Rows, spare: BoolArray) -> Hits:
+        scores = np.full((len(rows), len(self._detectors)), np.nan)
+        some, index = _not_spared(rows, spare)
         for d, detector in enumerate(self._detectors.values()):
-            scores[:, d] = detector.score(batch)
+            if detector.costly:
+                scores[index, d] = detector.score(some)
+            else:
+                scores[:, d] = detector.score(rows)
         return self._alarm.hits(scores)
 
-    def _learn(self, batch: EventBatch) -> None:
-        if len(batch):
-            for detector in self._detectors.values():
-                detector.learn(batch)
+    def _learn(self, rows: Rows, spare: BoolArray) -> None:
+        some, _ = _not_spared(rows, spare)
+        for detector in self._detectors.values():
+            detector.learn(some if detector.costly else rows)
 
-    def _report(self, history: EventBatch, e: FloatArray, on_finding: OnFinding) -> bool:
+    def _report(self, rows: Rows, spare: BoolArray, e: FloatArray, on_finding: OnFinding) -> bool:
         """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted."""
-        row = len(history) - 1
-        client, event = history.clients[row], history.ids[row]
-        dossier = self._dossiers.open(client)
+        dossiers, batch, row = self._state.dossiers, rows.batch, len(rows) - 1
+        slot, event = int(rows.slots[row]), batch.ids[row]
+        some, _ = _not_spared(rows, spare)
         accusing = [detector.info.attack is not Attack.ABUSE for detector in self._detectors.values()]
         diverted = False
         for d, detector in enumerate(self._detectors.values()):
             if not e[d]:
                 continue
             # One request makes at most one finding a detector, however many rows it has.
-            if dossier.found[d] != event:
+            if dossiers.found(slot, d) != event:
                 finding = client_finding(
                     detector.info,
-                    history,
+                    batch,
                     row,
-                    dossier,
-                    d,
+                    dossiers.run(slot, d),
+                    dossiers.run_rows(slot, d),
                     e_value=float(e[d]),
                     threshold=self.threshold,
-                    agreeing=any(dossier.found[other] and accusing[other] for other in range(len(e)) if other != d),
-                    figures=detector.explain(history, row),
+                    agreeing=any(dossiers.found(slot, o) and accusing[o] for o in range(len(e)) if o != d),
+                    figures=detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row),
                 )
                 diverted = on_finding(finding) or diverted
-            dossier.restart(d, event)
+            dossiers.restart(slot, d, event)
         return diverted
+
+
+def _not_spared(rows: Rows, spare: BoolArray) -> tuple[Rows, IntArray]:
+    """Rows that costly detectors look at, and which they are."""
+    index = np.flatnonzero(~spare)
+    return (rows if len(index) == len(rows) else rows.take(index)), index

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.clients import Clients
 from detectors.contract import DetectorInfo, Params
+from detectors.digest import text_digests
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.memory import ClientMemory
+from detectors.history import Entries, History
+from detectors.kernels.request_blocks import count_requests
+from detectors.rows import Rows
 
 #: Requests per block; only a block's last request has an opinion.
 BLOCK: Final = 16
@@ -20,10 +24,19 @@ _PRIOR_BLOCKS: Final = 4.0
 _FASTEST_HZ: Final = 10_000.0
 
 _STATE: Final = np.dtype([("start", "<f8"), ("requests", "<i8"), ("habit", "<f8"), ("blocks", "<i8"), ("last", "<i8")])
-State = Any  # one record of _STATE, which numpy's types cannot name
 
 
-class Rate(ClientMemory):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walked:
+    """Blocks that ended, by client: the row, log2 pace, log2 habit before. And each client's state after its rows."""
+
+    rows: IntArray
+    pace: FloatArray
+    habit: FloatArray
+    states: Entries
+
+
+class Rate:
     """Requests are counted in blocks of 16 that do not overlap, so that one burst is not counted sixteen times over:
 
         s = log2(r / max(r_pop, r_own))
@@ -41,74 +54,59 @@ class Rate(ClientMemory):
     #: Smallest difference in score that means anything (one bit: twice as fast).
     resolution: ClassVar[float] = 1.0
 
+    costly: ClassVar[bool] = False
+
     def __init__(self, params: Params) -> None:
-        super().__init__(_STATE, 1)
+        self.memory = History(_STATE, 1)
         self._population = float(params["log2_hz"])
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        blind = cls({"log2_hz": np.array(0.0)})
-        medians = []
-        for rows in clean.by_client().values():
-            blocks = blind._walk(np.zeros(1, _STATE)[0], clean, rows)[0]
-            if blocks:
-                medians.append(float(np.median([pace for _, pace, _ in blocks])))
+        blind, clients = cls({"log2_hz": np.array(0.0)}), Clients()
+        rows = clients.rows(clean)
+        blind.memory.reserve(clients.slots)
+        walked = blind._walk(rows)
+        of = rows.slots[walked.rows]
+        medians = [float(np.median(walked.pace[of == slot])) for slot in np.unique(of)]
         return {"log2_hz": np.array(np.median(medians) if medians else np.log2(_FASTEST_HZ))}
 
-    def score(self, batch: EventBatch) -> FloatArray:
-        out = np.full(len(batch), np.nan)
-        for client, rows in batch.by_client().items():
-            for row, pace, habit in self._walk(self._state(client), batch, rows)[0]:
-                out[row] = pace - max(self._population, habit)
-        return round_sig(out)
+    def score(self, rows: Rows) -> FloatArray:
+        out = np.full(len(rows), np.nan)
+        walked = self._walk(rows)
+        out[walked.rows] = round_sig(walked.pace - np.maximum(self._population, walked.habit))
+        return out
 
-    def explain(self, batch: EventBatch, row: int) -> dict[str, Any]:
-        client = batch.clients[row]
-        rows = np.flatnonzero(np.array(batch.clients[: row + 1]) == client)
-        for at, pace, habit in self._walk(self._state(client), batch, rows)[0]:
-            if at == row:
-                return {
-                    "requests_per_s": figure(2.0**pace),
-                    "own_habit_per_s": figure(2.0**habit),
-                    "population_per_s": figure(2.0**self._population),
-                }
-        return {}
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        walked = self._walk(rows)
+        at = np.flatnonzero(walked.rows == row)
+        if not len(at):
+            return {}
+        return {
+            "requests_per_s": figure(2.0 ** walked.pace[at[0]]),
+            "own_habit_per_s": figure(2.0 ** walked.habit[at[0]]),
+            "population_per_s": figure(2.0**self._population),
+        }
 
-    def learn(self, batch: EventBatch) -> None:
-        for client, rows in batch.by_client().items():
-            state = self._walk(self._state(client), batch, rows)[1]
-            self.remember(client, state.reshape(1))
+    def learn(self, rows: Rows) -> None:
+        self.memory.append(rows.clients, self._walk(rows).states)
 
-    def _state(self, client: str) -> State:
-        entries = self.history(client)
-        return entries[0] if len(entries) else np.zeros(1, _STATE)[0]
-
-    def _walk(self, state: State, batch: EventBatch, rows: IntArray) -> tuple[list[tuple[int, float, float]], State]:
-        """Blocks that end in ``rows``, as (row, log2 pace, log2 habit before it), and the state after the last row."""
-        start, requests, habit, blocks, last = state.item()
-        begun = last != 0
-        ended = []
-        previous: str | None = None
-        for row in rows.tolist():
-            name = batch.ids[row]
-            if name == previous or (previous is None and _digest(name) == last):
-                previous = name
-                continue
-            previous = name
-            if not begun:
-                start, begun = float(batch.ts[row]), True
-                continue
-            requests += 1
-            if requests == BLOCK:
-                elapsed = max(float(batch.ts[row]) - start, BLOCK / _FASTEST_HZ)
-                pace = float(np.log2(BLOCK / elapsed))
-                ended.append((row, pace, (habit + _PRIOR_BLOCKS * self._population) / (blocks + _PRIOR_BLOCKS)))
-                habit, blocks, requests, start = habit + pace, blocks + 1, 0, float(batch.ts[row])
-        after = np.zeros(1, _STATE)
-        after[0] = (start, requests, habit, blocks, last if previous is None else _digest(previous))
-        return ended, after[0]
-
-
-def _digest(name: str) -> int:
-    raw = name.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little", signed=True)
+    def _walk(self, rows: Rows) -> _Walked:
+        clients = rows.clients
+        states = np.zeros(len(clients), _STATE)
+        counts, known = self.memory.gather(clients)
+        states[counts > 0] = known
+        start, requests, last = (np.ascontiguousarray(states[name]) for name in ("start", "requests", "last"))
+        ended, elapsed = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
+        names = rows.measured(b"requests", np.arange(len(rows)), lambda _: text_digests(rows.batch.ids))
+        n = count_requests(rows.order, rows.begins, names, rows.batch.ts, start, requests, last, BLOCK, ended, elapsed)
+        states["start"], states["requests"], states["last"] = start, requests, last
+        pace = np.log2(BLOCK / np.maximum(elapsed[:n], BLOCK / _FASTEST_HZ))
+        habit = np.empty(n)
+        sums, blocks = states["habit"].tolist(), states["blocks"].tolist()
+        of = np.searchsorted(clients, rows.slots[ended[:n]]).tolist()
+        for i, (client, bits) in enumerate(zip(of, pace.tolist(), strict=True)):
+            habit[i] = (sums[client] + _PRIOR_BLOCKS * self._population) / (blocks[client] + _PRIOR_BLOCKS)
+            sums[client] += bits
+            blocks[client] += 1
+        states["habit"], states["blocks"] = sums, blocks
+        return _Walked(ended[:n], pace, habit, states)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, IntArray
+from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.contract import Params
-from detectors.digest import seed_of
+from detectors.digest import params_digest, seed_of
 from detectors.exact import row_blocks
-from detectors.memory import ClientMemory
+from detectors.history import History
+from detectors.kernels.measures import sides
+from detectors.kernels.places import entering
+from detectors.rows import Inputs, Measures, Rows
 from detectors.subspace import Subspace
 
 #: Places remembered per client; 8 bytes each.
@@ -19,9 +22,11 @@ _SIGNS: Final = 48
 #: A place is new if it differs in this many signs from each of the latest few.
 _APART: Final = 6
 _LATEST: Final = 4
+#: Projections within this of the border lie on the lower side: the last bit of a sum must not choose.
+_BORDER: Final = 5e-10
 
 
-class Regions(ClientMemory):
+class Regions:
     """Base of detectors that judge an input once: opinions only on rows in a place new to their client.
 
     A camera that watches one odd scene for an hour is one odd input, and so is a health check with an odd picture;
@@ -31,11 +36,16 @@ class Regions(ClientMemory):
     last 4.
     """
 
+    costly: ClassVar[bool] = True
+
     def __init__(self, params: Params) -> None:
-        super().__init__(np.int64, RING)
+        self.memory = History(np.int64, RING)
         self.subspace = Subspace(params)
         self._sd = np.sqrt(self.subspace.variance[: self.subspace.leading])
         self._planes = params["planes"].astype(np.float64)
+        used = {name: params[name] for name in ("median", "scale", "mean", "planes")}
+        used |= {name: params[name][: self.subspace.leading] for name in ("weights", "variance")}
+        self._key = b"regions " + params_digest(used)
 
     @staticmethod
     def with_planes(params: Params, clean: EventBatch) -> Params:
@@ -44,31 +54,33 @@ class Regions(ClientMemory):
         size = (_SIGNS, int(params["leading"]))
         return params | {"planes": rng.choice(np.array([-1, 1], dtype=np.int8), size=size)}
 
-    def locate(self, batch: EventBatch) -> tuple[FloatArray, IntArray]:
-        """Leading coefficients in standard deviations, ``(n, q)``, and place of each row, ``(n,)``."""
-        white = np.empty((len(batch), len(self._sd)))
-        for block in row_blocks(len(batch), batch.x.shape[1]):
-            white[block] = self.subspace.leading_coefficients(batch.x[block]) / self._sd
-        # Rounding keeps the last bit of a sum, which may depend on the batch's size, from choosing the side.
-        signs = np.round(white @ self._planes.T, 9) > 0
-        return white, np.asarray(signs @ (1 << np.arange(_SIGNS)), dtype=np.int64)
+    def locate(self, x: Inputs) -> Measures:
+        """Of each row, as records ``(n,)``: ``white``, leading coefficients in standard deviations; ``place``."""
+        out = np.empty(len(x), np.dtype([("white", "<f8", (len(self._sd),)), ("place", "<i8")]))
+        for block in row_blocks(len(x), x.shape[1]):
+            white = self.subspace.leading_coefficients(x[block]) / self._sd
+            places = np.empty(len(white), dtype=np.int64)
+            sides(white @ self._planes.T, _BORDER, places)
+            out["white"][block], out["place"][block] = white, places
+        return out
 
-    def entering(self, batch: EventBatch, places: IntArray) -> IntArray:
-        """Indices of the rows in new places, ascending."""
-        rows = [self._new(c, r, places) for c, r in batch.by_client().items()]
-        return np.sort(np.concatenate(rows)) if rows else np.empty(0, np.int64)
+    def located(self, rows: Rows) -> Measures:
+        """``locate`` of all rows, once for all detectors with the same regions."""
+        return rows.measured(self._key, np.arange(len(rows)), self.locate)
 
-    def learn(self, batch: EventBatch) -> None:
-        places = self.locate(batch)[1]
-        for client, rows in batch.by_client().items():
-            self.remember(client, places[self._new(client, rows, places)])
+    def entering(self, rows: Rows) -> IntArray:
+        """Indices of the rows in places new to their clients, ascending."""
+        return np.flatnonzero(self._new(rows))
 
-    def _new(self, client: str, rows: IntArray, places: IntArray) -> IntArray:
-        known: list[int] = self.history(client).tolist()
-        new = []
-        for row, place in zip(rows.tolist(), places[rows].tolist(), strict=True):
-            if place in known or any((place ^ late).bit_count() < _APART for late in known[-_LATEST:]):
-                continue
-            known = [*known[-RING + 1 :], place]
-            new.append(row)
-        return np.asarray(new, dtype=np.int64)
+    def learn(self, rows: Rows) -> None:
+        new = self._new(rows)
+        by_client = rows.order[new[rows.order]]
+        self.memory.append(rows.slots[by_client], self.located(rows)["place"][by_client])
+
+    def _new(self, rows: Rows) -> BoolArray:
+        new = np.zeros(len(rows), dtype=np.bool_)
+        memory = self.memory
+        places = np.ascontiguousarray(self.located(rows)["place"])
+        known = (memory.pool, memory.owned)
+        entering(rows.order, rows.begins, rows.slots, places, *known, _APART, _LATEST, RING, new)
+        return new

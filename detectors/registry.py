@@ -22,6 +22,9 @@ class RowDetectorType(Protocol):
     def info(self) -> DetectorInfo: ...
 
     @property
+    def costly(self) -> bool: ...
+
+    @property
     def resolution(self) -> float:
         """Smallest difference in score that means anything; calibration keeps its lines that far apart."""
         ...

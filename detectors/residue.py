@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from detectors.batch import BoolArray, EventBatch, FloatArray, round_sig
+from detectors.batch import EventBatch, IntArray, round_sig
 from detectors.contract import Params
+from detectors.digest import params_digest
 from detectors.exact import row_blocks
 from detectors.roughness import is_picture, roughness
+from detectors.rows import Inputs, Measures, Rows
 from detectors.sampling import fair_rows
 from detectors.subspace import Subspace
 
@@ -18,13 +19,8 @@ _ROUGH_SHARE: Final = 0.5
 _FIT_ROWS: Final = 2000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Of each row, ``(n,)``: residue; roughness (0 where rows are no pictures); whether the residue is noise."""
-
-    residue: FloatArray
-    roughness: FloatArray
-    noise: BoolArray
+#: Of a row: residue; roughness (0 where rows are no pictures); whether the residue is noise.
+_MEASURED: Final = np.dtype([("residue", "<f8"), ("roughness", "<f8"), ("noise", "?")])
 
 
 class Residue:
@@ -45,6 +41,8 @@ class Residue:
         self._subspace = Subspace(params)
         self.usual_roughness = float(params["usual_roughness"])
         self._usual_energy = float(params["usual_energy"])
+        used = {*Subspace.PARAMS, "usual_roughness", "usual_energy"}
+        self._key = b"residue " + params_digest({name: params[name] for name in used})
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -52,31 +50,36 @@ class Residue:
         params |= {"usual_roughness": np.array(0.0), "usual_energy": np.array(np.inf)}
         some = clean.take(fair_rows(clean, _FIT_ROWS))
         space = Subspace(params)
-        leading = np.concatenate([np.sum(space.leading_coefficients(some.x[b]) ** 2, axis=1) for b in _blocks(some)])
+        blocks = row_blocks(len(some), some.x.shape[1])
+        leading = np.concatenate([np.sum(space.leading_coefficients(some.x[b]) ** 2, axis=1) for b in blocks])
         return params | {
-            "usual_roughness": np.array(np.median(cls(params)(some).roughness)),
+            "usual_roughness": np.array(np.median(cls(params)(some.x, some.shape)["roughness"])),
             "usual_energy": np.array(np.median(leading)),
         }
 
-    def __call__(self, batch: EventBatch) -> Measured:
-        residue, rough, outside = np.empty(len(batch)), np.zeros(len(batch)), np.empty(len(batch))
-        space = self._subspace
-        picture = is_picture(batch.shape)
-        for block in _blocks(batch):
-            centred = space.centred(batch.x[block])
+    def of(self, rows: Rows, wanted: IntArray) -> Measures:
+        """The wanted rows', each measured once for all detectors with the same parameters."""
+        return rows.measured(self._key, wanted, lambda x: self(x, rows.batch.shape))
+
+    def __call__(self, x: Inputs, shape: tuple[int, ...]) -> Measures:
+        """Of each row, as records ``(n,)``: ``residue``; ``roughness``, 0 where rows are no pictures; ``noise``."""
+        out = np.zeros(len(x), _MEASURED)
+        outside = np.empty(len(x))
+        space, q = self._subspace, self._subspace.leading
+        picture = is_picture(shape)
+        for block in row_blocks(len(x), x.shape[1]):
+            centred = space.centred(x[block])
             c = space.coefficients(centred)
-            energy = np.sum(c[:, space.leading :] ** 2 / space.variance[space.leading :], axis=1)
-            whole = np.sum(centred**2, axis=1)
+            squares = c**2
+            energy = np.sum(squares[:, q:] / space.variance[q:], axis=1)
+            whole = np.einsum("ij,ij->i", centred, centred)
             if space.beyond:
-                energy += np.maximum(whole - np.sum(c**2, axis=1), 0.0) / space.beyond_variance
-            residue[block] = np.sqrt(energy / max(c.shape[1] - space.leading + space.beyond, 1))
-            outside[block] = whole - np.sum(c[:, : space.leading] ** 2, axis=1)
+                energy += np.maximum(whole - np.sum(squares, axis=1), 0.0) / space.beyond_variance
+            out["residue"][block] = np.sqrt(energy / max(c.shape[1] - q + space.beyond, 1))
+            outside[block] = whole - np.sum(squares[:, :q], axis=1)
             if picture:
-                rough[block] = roughness(space.outside(centred, c), batch.shape)
+                out["roughness"][block] = roughness(space.outside(centred, c), shape)
         # Rounded, so that the last bit of a sum, which may depend on the batch's size, does not choose the side.
-        is_rough = round_sig(rough) >= _ROUGH_SHARE * self.usual_roughness
-        return Measured(residue, rough, is_rough & (round_sig(outside) <= self._usual_energy))
-
-
-def _blocks(batch: EventBatch) -> list[slice]:
-    return row_blocks(len(batch), batch.x.shape[1])
+        is_rough = round_sig(out["roughness"]) >= _ROUGH_SHARE * self.usual_roughness
+        out["noise"] = is_rough & (round_sig(outside) <= self._usual_energy)
+        return out

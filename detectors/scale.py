@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
-from detectors.exact import grid_inputs
+from detectors.exact import INPUT_LIMIT, INPUT_STEP
+from detectors.kernels.measures import standardise
 from detectors.sampling import fair_rows
 
 _FIT_ROWS: Final = 20_000
@@ -44,6 +45,6 @@ class Scale:
         return {"median": median, "scale": scale}
 
     def __call__(self, x: npt.NDArray[np.float32]) -> FloatArray:
-        z = (x.astype(np.float64) - self._median) / self._scale
-        z[np.isnan(z)] = 0.0
-        return grid_inputs(z)
+        z = np.empty(x.shape)
+        standardise(np.ascontiguousarray(x), self._median, self._scale, INPUT_LIMIT, 1.0 / INPUT_STEP, z)
+        return z

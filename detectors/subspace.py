@@ -33,6 +33,9 @@ class Subspace:
         beyond: how many directions there are past the q known ones; ``beyond_variance``: their mean, floored likewise.
     """
 
+    #: Names of its parameters.
+    PARAMS: Final = ("median", "scale", "mean", "weights", "variance", "leading", "beyond_variance")
+
     def __init__(self, params: Params) -> None:
         self._scale = Scale(params)
         self._weights = params["weights"].astype(np.float64)
@@ -67,7 +70,9 @@ class Subspace:
 
     def centred(self, x: npt.NDArray[np.float32]) -> FloatArray:
         """``z - m``, ``(n, d)``."""
-        return self._scale(x) - self._mean
+        z = self._scale(x)
+        z -= self._mean
+        return z
 
     def coefficients(self, centred: FloatArray) -> FloatArray:
         """Along each direction, ``(n, q)``; exact, whatever the number of rows."""

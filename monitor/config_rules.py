@@ -24,7 +24,7 @@ def semantic_errors(s: Settings) -> list[str]:
 
     numbers = (
         "stream.batch_events stream.batch_within_s stream.max_event_bytes stream.max_future_s stream.idle_s "
-        "windows.size_s windows.sample_rows clients.ttl_s clients.dedupe_s clients.max_clients "
+        "windows.size_s windows.sample_rows clients.ttl_s clients.dedupe_s clients.max_clients clients.max_state_mb "
         "detection.false_alarms.clients_per_day detection.false_alarms.windows_per_day response.resolve_after_s "
         "response.caps.max_active_blocks response.caps.max_client_share response.caps.max_actions_per_hour "
         "response.caps.max_ttl_s "

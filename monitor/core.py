@@ -62,6 +62,7 @@ class Core:
                 detection.disabled,
                 ttl_s=clients.ttl_s,
                 max_clients=clients.max_clients,
+                max_state_mb=clients.max_state_mb,
             )
         except BaselineError as error:
             raise UserError(str(error)) from error

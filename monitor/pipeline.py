@@ -52,7 +52,6 @@ class PartitionPipeline:
         self.windows = PartitionWindows(core.window_plan)
         self._meta = _Meta()
         self._changed: dict[str, bytes | None] = {}
-        self._touched: dict[str, set[str]] = {}
         self._restore(state)
 
     @property
@@ -115,10 +114,9 @@ class PartitionPipeline:
     def delta(self) -> dict[str, bytes | None]:
         """State that changed since the last call; None means gone. Together with the offsets it is a checkpoint."""
         changes, self._changed = self._changed, {}
-        for model, clients in self._touched.items():
-            for client, blob in self._panels[model].snapshot(clients).items():
-                changes[f"panel/{_pair(model, client)}"] = blob
-        self._touched = {}
+        for model, panel in self._panels.items():
+            for chunk, blob in panel.delta().items():
+                changes[f"panel/{_pair(model, chunk)}"] = blob
         for room, delta in (
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
             ("window", self.windows.delta()),
@@ -131,10 +129,8 @@ class PartitionPipeline:
 
     def sweep(self) -> None:
         """Forget clients idle past their time to live, ended diversions and incidents long quiet."""
-        for model, panel in self._panels.items():
-            for client in panel.sweep(self._meta.watermark):
-                self._changed[f"panel/{_pair(model, client)}"] = None
-                self._touched.get(model, set()).discard(client)
+        for panel in self._panels.values():
+            panel.sweep(self._meta.watermark)
         # Like the panel's clients, ended diversions stay for events that come late: a sweep must not change verdicts.
         ended_ts = self._meta.watermark - self._core.settings.clients.ttl_s
         for key in [k for k, until in self._diverted_until.items() if until < ended_ts]:
@@ -164,7 +160,6 @@ class PartitionPipeline:
             if len(todo):
                 rows = batch.take(todo)
                 marks[todo] = panel.step(rows, partial(self._found, rows, result))
-                self._touched.setdefault(batch.model, set()).update(rows.clients)
         return marks
 
     def _stretches(self, batch: EventBatch) -> Iterator[IntArray]:
@@ -245,12 +240,12 @@ class PartitionPipeline:
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
         by_model: dict[str, dict[str, bytes]] = {}
         for key, blob in rooms.get("panel", {}).items():
-            model, _, client = key.partition("\x1f")
-            by_model.setdefault(model, {})[client] = blob
-        for model, clients in by_model.items():
+            model, _, chunk = key.partition("\x1f")
+            by_model.setdefault(model, {})[chunk] = blob
+        for model, chunks in by_model.items():
             panel = self._core.panel(model)
             if panel is not None:
-                panel.restore(clients)
+                panel.restore(chunks)
                 self._panels[model] = panel
 
 

@@ -105,6 +105,8 @@ class Clients(_Base, frozen=True):
     ttl_s: float = 3600.0
     dedupe_s: float = 600.0
     max_clients: int = 1_000_000
+    #: Memory for the state of one model's clients in one partition, MiB; clients away longest are forgotten first.
+    max_state_mb: float = 2048.0
 
 
 class FalseAlarms(_Base, frozen=True):

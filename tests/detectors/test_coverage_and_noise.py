@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from row_traffic import PICTURE, batch, camera, foreign, honest, inputs, noisy
 
+from detectors.alone import Alone
+from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
 from detectors.coverage import Coverage
 from detectors.noise_residue import NoiseResidue
@@ -28,48 +30,48 @@ def noise() -> Params:
 
 
 def test_inputs_of_another_kind_are_far_and_clean_ones_near() -> None:
-    clean = Coverage(coverage()).score(honest(2, rows=400))
-    strange = Coverage(coverage()).score(foreign("client:a"))
+    clean = Alone(Coverage(coverage())).score(honest(2, rows=400))
+    strange = Alone(Coverage(coverage())).score(foreign("client:a"))
     assert np.nanquantile(strange, 0.1) > 3.0 * np.nanquantile(clean, 0.99)
 
 
 def test_noise_leaves_a_residue_and_clean_inputs_about_one() -> None:
-    clean = NoiseResidue(noise()).score(honest(2, rows=400))
-    pushed = NoiseResidue(noise()).score(noisy("client:a"))
+    clean = Alone(NoiseResidue(noise())).score(honest(2, rows=400))
+    pushed = Alone(NoiseResidue(noise())).score(noisy("client:a"))
     assert 0.7 < np.nanmedian(clean) < 1.3
     assert np.nanquantile(pushed, 0.1) > 2.0 * np.nanquantile(clean, 0.99)
 
 
 def test_each_leaves_the_other_kind_to_the_other() -> None:
     """Smooth residues are no noise; noisy inputs are as near to clean ones as the input under the noise."""
-    assert np.isnan(NoiseResidue(noise()).score(foreign("client:a"))).mean() > 0.9
-    near = Coverage(coverage()).score(noisy("client:a"))
-    clean = Coverage(coverage()).score(honest(2, rows=400))
+    assert np.isnan(Alone(NoiseResidue(noise())).score(foreign("client:a"))).mean() > 0.9
+    near = Alone(Coverage(coverage())).score(noisy("client:a"))
+    clean = Alone(Coverage(coverage())).score(honest(2, rows=400))
     assert np.nanmedian(near) < np.nanquantile(clean, 0.99)
 
 
 def test_noise_that_drowns_the_input_makes_it_one_of_another_kind() -> None:
     drowned = noisy("client:a", eps=2.0)
-    assert np.isnan(NoiseResidue(noise()).score(drowned)).all()
-    assert np.nanmin(Coverage(coverage()).score(drowned)) > 3.0
+    assert np.isnan(Alone(NoiseResidue(noise())).score(drowned)).all()
+    assert np.nanmin(Alone(Coverage(coverage())).score(drowned)) > 3.0
 
 
 @pytest.mark.parametrize("kind", [Coverage, NoiseResidue])
 def test_one_odd_scene_is_one_opinion(kind: type[Coverage | NoiseResidue]) -> None:
     """Frames of a still camera, and repeats of one input, are judged once."""
-    detector = kind(kind.fit(honest(1, rows=2000)))
+    detector = Alone(kind(kind.fit(honest(1, rows=2000))))
     rng = np.random.default_rng(0)
     frames = foreign("client:cam", rows=1).take(np.zeros(100, dtype=np.int64))
     frames = replace(frames, x=(frames.x + rng.normal(0, 0.005, frames.x.shape)).astype(np.float32))
-    places = Regions(noise()).locate(frames)[1]
-    scores = Coverage(coverage()).score(frames)
+    places = Regions(noise()).locate(frames.x)["place"]
+    scores = Alone(Coverage(coverage())).score(frames)
     assert len(np.unique(places)) < 20
     assert np.count_nonzero(~np.isnan(scores)) <= 5
     assert np.count_nonzero(~np.isnan(detector.score(camera("client:cam")))) < 60
 
 
 def test_an_input_seen_lately_has_no_opinion_even_with_others_between() -> None:
-    detector = Coverage(coverage())
+    detector = Alone(Coverage(coverage()))
     strange = foreign("client:a", rows=RING)
     first = detector.score(strange)
     new = strange.take(np.flatnonzero(~np.isnan(first)))
@@ -79,13 +81,13 @@ def test_an_input_seen_lately_has_no_opinion_even_with_others_between() -> None:
 
 def test_explanations_carry_the_figures_behind_the_score() -> None:
     strange = foreign("client:a", rows=5)
-    figures = Coverage(coverage()).explain(strange, 4)
-    score = Coverage(coverage()).score(strange)
+    figures = Alone(Coverage(coverage())).explain(strange, 4)
+    score = Alone(Coverage(coverage())).score(strange)
     if not np.isnan(score[4]):
         assert score[4] == pytest.approx(np.hypot(figures["distance"], figures["foreign_residue"]), rel=1e-4)
     assert figures["distance"] > figures["usual_distance"]
     pushed = noisy("client:a", rows=3)
-    assert NoiseResidue(noise()).explain(pushed, 0)["residue"] == NoiseResidue(noise()).score(pushed)[0]
+    assert Alone(NoiseResidue(noise())).explain(pushed, 0)["residue"] == Alone(NoiseResidue(noise())).score(pushed)[0]
 
 
 def test_missing_values_count_as_the_median() -> None:
@@ -95,8 +97,8 @@ def test_missing_values_count_as_the_median() -> None:
     filled = x.copy()
     filled[:, :8] = np.median(clean.x, axis=0)[:8]
     rows = honest(2, rows=50)
-    one = NoiseResidue(noise()).score(replace(rows, x=x))
-    other = NoiseResidue(noise()).score(replace(rows, x=filled))
+    one = Alone(NoiseResidue(noise())).score(replace(rows, x=x))
+    other = Alone(NoiseResidue(noise())).score(replace(rows, x=filled))
     np.testing.assert_allclose(one, other, rtol=1e-3)
 
 
@@ -106,9 +108,13 @@ def test_residue_of_wide_inputs_takes_the_directions_beyond_together() -> None:
     base = rng.normal(0.0, 1.0, (600, 3)) @ rng.normal(0.0, 1.0, (3, 400)) + rng.normal(0.0, 0.3, (600, 400))
     clean = batch(base, [f"client:{i % 30}" for i in range(600)], (20, 20))
     measure = Residue(Residue.fit(clean))
-    assert np.median(measure(clean).residue) == pytest.approx(1.0, abs=0.3)
+
+    def residue(rows: EventBatch) -> FloatArray:
+        return np.asarray(measure(rows.x, rows.shape)["residue"])
+
+    assert np.median(residue(clean)) == pytest.approx(1.0, abs=0.3)
     pushed = replace(clean, x=(clean.x + 1.0 * rng.choice([-1.0, 1.0], clean.x.shape)).astype(np.float32))
-    assert measure(pushed).residue.min() > 2.0 * measure(clean).residue.max()
+    assert residue(pushed).min() > 2.0 * residue(clean).max()
 
 
 def test_roughness_of_noise_ramps_and_nothing() -> None:
@@ -140,9 +146,9 @@ def test_coverage_of_clean_inputs_is_the_distance_to_the_third_nearest() -> None
     rng = np.random.default_rng(4)
     few = batch(inputs(rng, 40, PICTURE), [f"client:{i % 20}" for i in range(40)], PICTURE)
     params = Coverage.fit(few)
-    detector = Coverage(params)
+    detector = Alone(Coverage(params))
     references = params["references"].astype(np.float64)
-    white, _ = detector.locate(few.take(np.array([0])))
+    white = Regions(params).locate(few.x[:1])["white"]
     expected = np.sort(np.linalg.norm(references - white, axis=1))[2] / np.sqrt(white.shape[1])
     measured = detector.explain(few.take(np.array([0])), 0)["distance"]
     assert measured == pytest.approx(expected, rel=1e-4)

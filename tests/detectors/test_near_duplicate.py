@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from row_traffic import PICTURE, batch, bisection, camera, honest, inputs
 
+from detectors.alone import Alone
 from detectors.contract import Params
 from detectors.near_duplicate import RING, NearDuplicate
 
@@ -18,8 +19,8 @@ def params() -> Params:
     return NearDuplicate.fit(honest(1, rows=2000))
 
 
-def fresh() -> NearDuplicate:
-    return NearDuplicate(params())
+def fresh() -> Alone:
+    return Alone(NearDuplicate(params()))
 
 
 def test_each_halving_of_a_bisection_scores_one_bit_more() -> None:
@@ -108,7 +109,7 @@ def test_scores_tell_where_labels_do_not() -> None:
     assert score == pytest.approx(0.3 * closeness, rel=1e-3)
 
 
-def test_one_long_batch_of_one_client_is_compared_in_blocks() -> None:
+def test_one_long_batch_of_one_client_is_walked_row_by_row() -> None:
     rng = np.random.default_rng(5)
     n = 3000
     x = np.repeat(inputs(rng, n // 2, PICTURE), 2, axis=0) + rng.normal(0, 0.01, (n, 64))

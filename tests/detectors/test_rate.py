@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from row_traffic import START_TS, TABLE, batch
 
+from detectors.alone import Alone
 from detectors.batch import EventBatch
 from detectors.rate import BLOCK, Rate
 
@@ -17,14 +18,14 @@ def requests(per_s: float, n: int, client: str = "client:a", start: float = STAR
     return batch(np.zeros((n, 6)), [client] * n, TABLE, ts=ts, prefix=f"{client}-{start}-")
 
 
-def population() -> Rate:
+def population() -> Alone:
     """Clients of one request a second."""
     clean = [requests(1.0, 200, f"client:{i}") for i in range(20)]
     x = np.concatenate([c.x for c in clean])
     ids = tuple(i for c in clean for i in c.ids)
     clients = tuple(c for part in clean for c in part.clients)
     whole = replace(batch(x.astype(np.float64), clients, TABLE, ts=np.concatenate([c.ts for c in clean])), ids=ids)
-    return Rate(Rate.fit(whole))
+    return Alone(Rate(Rate.fit(whole)))
 
 
 def test_only_a_block_s_last_request_has_an_opinion() -> None:
@@ -74,7 +75,7 @@ def test_event_time_zero_is_a_time_like_any_other() -> None:
 
 
 def test_a_population_too_quiet_to_fill_a_block_makes_no_accusation() -> None:
-    quiet = Rate(Rate.fit(requests(1.0, 5)))
+    quiet = Alone(Rate(Rate.fit(requests(1.0, 5))))
     assert quiet.score(requests(100.0, BLOCK + 1))[-1] < 0.0
 
 

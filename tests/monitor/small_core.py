@@ -16,6 +16,7 @@ from detectors.baseline import Baseline
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Finding
+from detectors.panel import Panel
 from monitor.core import Core
 from monitor.engine import Change, Engine
 from monitor.event import Event
@@ -169,14 +170,29 @@ class Seen:
     def left(self) -> tuple[object, ...]:
         """The state, but for how it was cut into steps.
 
-        That is in the chunks of the redelivery memory, and in the watermark at which windows were last closed.
+        That is in the chunks of the redelivery memory and of panels, and in the watermark at which windows were last
+        closed.
         """
-        apart = {k for k in self.state if k[1].startswith("dedupe/") or k[1] in ("meta", "merger")}
+        apart = {k for k in self.state if k[1].startswith(("dedupe/", "panel/")) or k[1] in ("meta", "merger")}
         rest = {k: v for k, v in self.state.items() if k not in apart}
         counts = {k: msgspec.msgpack.decode(v) for k, v in self.state.items() if k[1] == "meta"}
         ids = _ids({k: v for k, v in self.state.items() if k[1].startswith("dedupe/")})
         newest = max(ids.values(), default=0.0)
-        return {key: ts for key, ts in ids.items() if ts >= newest - DEDUPE_S}, counts, rest
+        return {key: ts for key, ts in ids.items() if ts >= newest - DEDUPE_S}, self.remembered(), counts, rest
+
+    def remembered(self) -> dict[tuple[str, str, str], bytes]:
+        """What panels that take over would know, by scope, model and client."""
+        chunks: dict[tuple[str, str], dict[str, bytes]] = {}
+        for (scope, key), blob in self.state.items():
+            if key.startswith("panel/"):
+                model, _, chunk = key.removeprefix("panel/").partition("\x1f")
+                chunks.setdefault((scope, model), {})[chunk] = blob
+        found = {}
+        for (scope, model), mine in chunks.items():
+            panel = Panel(model, baseline().models[model], 50.0)
+            panel.restore(mine)
+            found |= {(scope, model, client): blob for client, blob in panel.snapshot().items()}
+        return found
 
 
 def _ids(chunks: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, int], float]:

@@ -1,0 +1,113 @@
+"""The alarm's sums: ``S = max(S, 0) + step`` for each detector, level and bet."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.kernels.compiled import kernel
+
+Array = npt.NDArray[Any]
+
+#: More evidence than this (1024 nats) is not told apart; sums stay within 32 bits.
+_MOST: Final = 1 << 30
+
+#: What became of a detector's run of hits at a row.
+HIT: Final = 1
+OVER: Final = 0
+
+
+@kernel
+def trail(hits: Array, client: Array, state: Array, hit: Array, miss: Array, out: Array) -> None:
+    """Sums after each row, ``out (n, d, l, g)``; ``state (m, d, l, g)`` is brought up to date. See ``judge``."""
+    detectors, levels, bets = hit.shape
+    for i in range(hits.shape[0]):
+        for d in range(detectors):
+            for k in range(levels):
+                above = hits[i, d, k]
+                for b in range(bets):
+                    step = hit[d, k, b] if above == 1 else (miss[d, k, b] if above == 0 else 0)
+                    s = min(max(int(state[client[i], d, k, b]), 0) + step, _MOST)
+                    state[client[i], d, k, b] = s
+                    out[i, d, k, b] = s
+
+
+@kernel
+def judge(
+    begin: int,
+    skip: Array,
+    hits: Array,
+    slots: Array,
+    ts: Array,
+    hit: Array,
+    miss: Array,
+    least: int,
+    log_e: Array,
+    last_ts: Array,
+    opinions: Array,
+    running: Array,
+    changes: Array,
+) -> tuple[int, int]:
+    """Enter rows from ``begin`` on, until after one at which some sum is ``least`` or more.
+
+    Args:
+        skip: rows to leave out. hits: int8 ``(n, d, l)``, 1, 0, or -1 for no opinion. slots, ts: of the rows.
+        hit, miss: steps, int64 ``(d, l, g)``.
+        log_e, last_ts, opinions, running: of the clients, by slot; brought up to date. ``running``: does a run of hits
+            go on?
+        changes: int64 ``(n * d, 4)``, set to row, detector, ``HIT`` or ``OVER``, and opinions with this one, wherever
+            the lowest line was crossed or a run ended because nothing is held against the client any more.
+
+    Returns:
+        The row after the last one entered, and the number of changes.
+    """
+    detectors, levels, bets = hit.shape
+    n = 0
+    for row in range(begin, hits.shape[0]):
+        if skip[row]:
+            continue
+        slot = slots[row]
+        last_ts[slot] = max(last_ts[slot], ts[row])
+        stop = False
+        for d in range(detectors):
+            heard = hits[row, d, 0] >= 0
+            opinions[slot, d] += heard
+            most = -_MOST
+            for k in range(levels):
+                above = hits[row, d, k]
+                for b in range(bets):
+                    step = hit[d, k, b] if above == 1 else (miss[d, k, b] if above == 0 else 0)
+                    s = min(max(int(log_e[slot, d, k, b]), 0) + step, _MOST)
+                    log_e[slot, d, k, b] = s
+                    most = max(most, s)
+            stop |= most >= least
+            if most <= 0:
+                if running[slot, d]:
+                    running[slot, d] = False
+                    changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, OVER, 0
+                    n += 1
+            elif hits[row, d, 0] == 1:
+                running[slot, d] = True
+                changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, HIT, opinions[slot, d]
+                n += 1
+        if stop:
+            return row + 1, n
+    return hits.shape[0], n
+
+
+@kernel
+def absences(order: Array, begins: Array, slots: Array, ts: Array, last_ts: Array, ttl_s: float, away: Array) -> None:
+    """Mark rows that come more than ``ttl_s`` after their client's newest event: 1, or 2 if that is one of the rows.
+
+    ``last_ts`` is by slot, -inf for strangers.
+    """
+    for client in range(len(begins) - 1):
+        newest = last_ts[slots[order[begins[client]]]]
+        for at in range(begins[client], begins[client + 1]):
+            row = order[at]
+            if newest == -np.inf:
+                newest = ts[row]
+            away[row] = 0 if ts[row] - newest <= ttl_s else (1 if at == begins[client] else 2)
+            newest = max(newest, ts[row])

@@ -1,0 +1,140 @@
+"""Everything a panel remembers of its clients, and how many clients at a time are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from detectors.batch import EventBatch, IntArray
+from detectors.clients import Clients
+from detectors.dossiers import Dossiers, DossierTable
+from detectors.history import History
+from detectors.rows import Rows
+
+_FORMAT: Final = 1
+#: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
+_CLIENT_BYTES: Final = 260
+#: When clients take too much memory, so much of what they may take is kept.
+_KEPT: Final = 0.95
+#: Bytes of a client in the tables of a memory.
+_OWNED_BYTES: Final = 16
+
+
+class _Stored(msgspec.Struct, array_like=True):
+    """Clients' stored state: who was forgotten before, whose it is, dossiers, and histories by detector name."""
+
+    format: int
+    gone: list[str]
+    clients: list[str]
+    dossiers: Dossiers
+    memories: dict[str, tuple[bytes, bytes]]
+
+
+class PanelState:
+    """Clients, their dossiers, and the memories of the detectors, by name."""
+
+    def __init__(self, memories: Mapping[str, History], evidence: tuple[int, ...]) -> None:
+        """``evidence``: shape of a client's, ``(d, l, g)``."""
+        self.clients = Clients()
+        self.dossiers = DossierTable(list(memories), evidence)
+        self._memories = dict(memories)
+
+    def rows(self, batch: EventBatch) -> Rows:
+        """The batch with its clients' slots; strangers are let in."""
+        rows = self.clients.rows(batch)
+        self._reserve()
+        return rows
+
+    def clear(self, slots: IntArray) -> None:
+        """Forget what is known of clients, but not that they are clients."""
+        self.dossiers.clear(slots)
+        for memory in self._memories.values():
+            memory.forget(slots)
+
+    def forget(self, clients: Iterable[str]) -> IntArray:
+        """Slots of those who were known; they are free now."""
+        slots = self.clients.forget(clients)
+        self.clear(slots)
+        return slots
+
+    def surplus(self, before_ts: float, most: int, most_bytes: float) -> list[str]:
+        """Clients without an event since ``before_ts``; then those away longest, as long as there are more than
+        ``most`` or they take more than ``most_bytes``.
+        """
+        slots = self.clients.all()
+        ts = self.dossiers.last_ts[slots]
+        idle, slots = slots[ts < before_ts], slots[ts >= before_ts]
+        ts = ts[ts >= before_ts]
+        excess = max(len(slots) - most, 0)
+        if self.total_nbytes() > most_bytes:
+            # Some more than must be, so that this is not to be done again soon.
+            order = np.argsort(ts, kind="stable")
+            with_later = np.cumsum(self.nbytes(slots[order])[::-1])[::-1]
+            excess = max(excess, int(np.count_nonzero(with_later > _KEPT * most_bytes)))
+        if not excess:
+            return self.clients.names(idle)
+        away = ts <= np.partition(ts, excess - 1)[excess - 1]
+        longest = sorted(zip(ts[away].tolist(), self.clients.names(slots[away]), strict=True))[:excess]
+        return self.clients.names(idle) + [client for _, client in longest]
+
+    def shrink(self) -> None:
+        """Give memory back that forgotten clients have left."""
+        for memory in self._memories.values():
+            memory.pack()
+
+    def nbytes(self, slots: IntArray) -> IntArray:
+        """Memory that clients take, about, ``(k,)``."""
+        names = np.array([len(name) for name in self.clients.names(slots)], dtype=np.int64)
+        sizes = names + self._fixed_bytes() + self.dossiers.run_bytes(slots)
+        for memory in self._memories.values():
+            sizes += memory.nbytes(slots)
+        return sizes
+
+    def total_nbytes(self) -> int:
+        """Memory that all clients take, about."""
+        histories = sum(memory.total_nbytes() for memory in self._memories.values())
+        return histories + self.clients.text + self.dossiers.runs_nbytes + self._fixed_bytes() * len(self.clients)
+
+    def stored_bytes(self, slots: IntArray) -> IntArray:
+        """Bytes that ``stored`` needs for each client, about, ``(k,)``."""
+        sizes = self.dossiers.stored_bytes(slots) + self.clients.text // max(len(self.clients), 1)
+        for memory in self._memories.values():
+            sizes += memory.counts(slots) * memory.dtype.itemsize + 2
+        return sizes
+
+    def stored(self, slots: IntArray, gone: Sequence[str]) -> bytes:
+        """State of clients, and who is gone."""
+        memories = {name: memory.stored(slots) for name, memory in self._memories.items()}
+        return msgspec.msgpack.encode(
+            _Stored(_FORMAT, list(gone), self.clients.names(slots), self.dossiers.stored(slots), memories)
+        )
+
+    def restore(self, blob: bytes, known: set[str]) -> IntArray:
+        """Take back what ``stored`` gave, but not of clients in ``known``; theirs and the gone ones' keys go into it.
+
+        Returns the slots of those who were taken in. Raises ValueError for state of another format.
+        """
+        stored = msgspec.msgpack.decode(blob, type=_Stored)
+        if stored.format != _FORMAT:
+            raise ValueError(f"stored state has format {stored.format}, this version needs {_FORMAT}")
+        wanted = np.array([client not in known for client in stored.clients], dtype=np.bool_)
+        slots = self.clients.open([client for client in stored.clients if client not in known])
+        self._reserve()
+        self.dossiers.restore(slots, stored.dossiers, wanted)
+        for name, memory in self._memories.items():
+            if name in stored.memories:
+                memory.restore(slots, stored.memories[name], wanted)
+        known.update(stored.clients)
+        known.update(stored.gone)
+        return slots
+
+    def _fixed_bytes(self) -> int:
+        return _CLIENT_BYTES + self.dossiers.slot_bytes + _OWNED_BYTES * len(self._memories)
+
+    def _reserve(self) -> None:
+        self.dossiers.reserve(self.clients.slots)
+        for memory in self._memories.values():
+            memory.reserve(self.clients.slots)

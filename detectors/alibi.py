@@ -55,6 +55,7 @@ class AlibiWindow:
     """
 
     info: ClassVar[DetectorInfo]
+    costly: ClassVar[bool] = True
     spec: ClassVar[AlibiSpec]
 
     def __init__(self, params: Params) -> None:

@@ -75,7 +75,7 @@ def intra_class(above: FloatArray, rows: FloatArray) -> FloatArray:
     return np.asarray(np.clip(rho, 0.0, 1.0), dtype=np.float64)
 
 
-def inverse_rows(rho: FloatArray, rows: IntArray, kappa: float) -> FloatArray:
-    """``1 / n_eff`` per feature; infinite where there are no rows."""
+def inverse_rows(rho: FloatArray, rows: IntArray, kappa: float, spread: float = 1.0) -> FloatArray:
+    """``1 / n_eff`` per feature; infinite where there are no rows. ``spread``: see ``Summary.spread``."""
     with np.errstate(divide="ignore"):
-        return np.asarray((1.0 - rho) / rows + np.where(rows > 0, rho * kappa, np.inf), dtype=np.float64)
+        return np.asarray((1.0 - rho) * spread / rows + np.where(rows > 0, rho * kappa, np.inf), dtype=np.float64)

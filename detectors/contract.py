@@ -76,18 +76,38 @@ class Summary:
         counts: named int64 arrays that add element-wise.
         sample_hash: uint64 ``(m,)`` ascending, hash of each sampled row's event id; empty if unused.
         sample_x: float32 ``(m, d)`` the sampled rows.
+        excess: sum of w^2 - w over rows that stand for w rows each (a fair sample, counted so many times); else 0.
     """
 
     count: int
     counts: dict[str, npt.NDArray[np.int64]]
     sample_hash: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     sample_x: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    excess: int = 0
+
+    @property
+    def spread(self) -> float:
+        """sum(w^2) / sum(w): by how much weights widen the sampling error (Kish 1965); 1 without weights."""
+        return (self.count + self.excess) / self.count if self.count else 1.0
+
+    def times(self, weight: int) -> Summary:
+        """Every row so many times; a sample stays what it is."""
+        if weight == 1:
+            return self
+        counts = {name: values * weight for name, values in self.counts.items()}
+        excess = self.count * (weight * weight - weight)
+        return Summary(self.count * weight, counts, self.sample_hash, self.sample_x, excess)
 
 
 class WindowDetector(Protocol):
-    """A statistic over a window of one model's traffic. Stateless after construction: the window holds the state."""
+    """A statistic over a window of one model's traffic. Stateless after construction: the window holds the state.
+
+    Attributes:
+        costly: may be left out under load.
+    """
 
     info: ClassVar[DetectorInfo]
+    costly: ClassVar[bool]
 
     def __init__(self, params: Params) -> None: ...
 
@@ -118,4 +138,5 @@ def merge(a: Summary, b: Summary, sample_rows: int) -> Summary:
         counts={name: a.counts[name] + b.counts[name] for name in a.counts} if a.counts else dict(b.counts),
         sample_hash=hashes[keep],
         sample_x=x[keep] if len(hashes) else x,
+        excess=a.excess + b.excess,
     )

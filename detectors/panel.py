@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -16,10 +16,10 @@ from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
 from detectors.finding import Attack, Finding
 from detectors.journal import Journal
-from detectors.kernels.evidence import absences
 from detectors.panel_state import PanelState
 from detectors.registry import ROW_DETECTORS
 from detectors.rows import Rows
+from detectors.stretches import stretches
 
 #: Marks of rows: nothing found; a finding was made at it; its client was diverted and nothing looked at it.
 CLEAN: Final = 0
@@ -28,9 +28,6 @@ DIVERTED: Final = 2
 
 Marks = npt.NDArray[np.int8]
 OnFinding = Callable[[Finding], bool]
-
-#: Rows looked at together; a longer batch is cut.
-_MOST_ROWS: Final = 4096
 
 
 class Panel:
@@ -99,7 +96,7 @@ class Panel:
             return marks
         spare = np.zeros(len(batch), dtype=np.bool_) if spare is None else spare
         rows, diverted = self._state.rows(batch), set[int]()
-        for begin, end, returning in self._stretches(rows, diverted):
+        for begin, end, returning in stretches(rows, self._state.dossiers.last_ts, self._ttl_s, diverted):
             self._state.clear(np.array(returning, dtype=np.int64))
             whole = begin == 0 and end == len(rows)
             part = rows if whole else rows.take(np.arange(begin, end))
@@ -163,31 +160,6 @@ class Panel:
         self.forget(gone)
         self._state.shrink()
         return gone
-
-    def _stretches(self, rows: Rows, diverted: set[int]) -> Iterator[tuple[int, int, list[int]]]:
-        """Cuts before rows of clients that were away longer than ``ttl_s``: begin, end, clients to clear before.
-
-        Lazy: ``diverted`` grows while stretches are looked at.
-        """
-        away = np.empty(len(rows), dtype=np.int8)
-        last_ts = self._state.dossiers.last_ts
-        absences(rows.order, rows.begins, rows.slots, rows.batch.ts, last_ts, self._ttl_s, away)
-        begin = 0
-        returning: list[int] = []
-        for row in np.flatnonzero(away).tolist():
-            while row - begin >= _MOST_ROWS:
-                yield begin, begin + _MOST_ROWS, returning
-                begin, returning = begin + _MOST_ROWS, []
-            if away[row] == 2:
-                yield begin, row, returning
-                begin, returning = row, []
-            slot = int(rows.slots[row])
-            if slot not in diverted:
-                returning.append(slot)
-        while begin < len(rows):
-            end = min(begin + _MOST_ROWS, len(rows))
-            yield begin, end, returning
-            begin, returning = end, []
 
     def _look(self, rows: Rows, spare: BoolArray, diverted: set[int], on_finding: OnFinding) -> Marks:
         dossiers, n = self._state.dossiers, len(rows)

@@ -55,6 +55,8 @@ class ShiftDetector:
         name="shift", version="1", attack=Attack.SHIFT, technique="", title="Inputs or outputs unlike clean traffic"
     )
 
+    costly: ClassVar[bool] = False
+
     def __init__(self, params: Params) -> None:
         self._p = params
         counts = {name[4:]: values for name, values in params.items() if name.startswith("ref_")}
@@ -84,7 +86,7 @@ class ShiftDetector:
 
     def score(self, summary: Summary) -> float:
         """Standardised distance; 0 is an ordinary clean window, larger is further off; NaN = too few rows."""
-        if summary.count < MIN_ROWS:
+        if summary.count < MIN_ROWS * summary.spread:
             return float("nan")
         return float(round_sig(self._standardised(self._moves(summary)).max(keepdims=True))[0])
 

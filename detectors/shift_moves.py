@@ -44,7 +44,7 @@ def compare(clustering: Params, reference: Summary, window: Summary) -> Moves:
     kappas = concentration(a["clients"]), concentration(b["clients"])
 
     def scale(rho: FloatArray, rows: IntArray, reference_rows: IntArray) -> FloatArray:
-        error = inverse_rows(rho, rows, kappas[0]) + inverse_rows(rho, reference_rows, kappas[1])
+        error = inverse_rows(rho, rows, kappas[0], window.spread) + inverse_rows(rho, reference_rows, kappas[1])
         return np.asarray(1.0 / np.sqrt(error), dtype=np.float64)
 
     have, had = window.count - a["missing"], reference.count - b["missing"]

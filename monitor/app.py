@@ -43,6 +43,8 @@ log = structlog.get_logger("vedette.app")
 _ENVELOPE_BYTES = 64 * 1024
 #: Faust takes a bare content type only; the whole of it goes into the header.
 _EXPOSITION = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+#: Lag, overload and silent partitions are looked at this often.
+_LOOK_S = 1.0
 _RAW: dict[str, Any] = {
     "key_serializer": "raw",
     "value_serializer": "raw",
@@ -82,7 +84,7 @@ def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
     app.on_partitions_assigned.connect(worker.assigned)  # type: ignore[arg-type]  # Faust's own: (app, assigned)
     app.on_before_shutdown.connect(worker.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
     app.timer(interval=stream.checkpoint_s)(worker.checkpoint)
-    app.timer(interval=max(stream.idle_s / 4, 0.5))(worker.look_around)
+    app.timer(interval=_LOOK_S)(worker.look_around)
     app.task(worker.publish)
     app.task(worker.respond)
     app.task(service.deliver)
@@ -108,6 +110,7 @@ class _Worker:
             dead_letters=topics.dead_letters.name,
             windows=topics.windows.name,
             idle_s=stream.idle_s,
+            overload=stream.overload,
         )
         self.lanes: Lanes[PartitionPipeline] = Lanes(
             "events",

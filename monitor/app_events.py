@@ -15,9 +15,11 @@ from monitor.codec.dead_letter import encode_dead_letter
 from monitor.intake import DeadLetter
 from monitor.lanes import Lane, Lanes
 from monitor.layout import Layout
+from monitor.overload import Load, Overload, Pace
 from monitor.pipeline import PartitionPipeline
 from monitor.reader import Batch
 from monitor.service import Service
+from monitor.settings import Overload as OverloadSettings
 from monitor.shares import Message, Share, encode_message
 
 log = structlog.get_logger("vedette.events")
@@ -32,7 +34,15 @@ class Events:
     """``handle`` for the reader of events. Sends begin at once and are awaited by the lane's checkpoint."""
 
     def __init__(
-        self, app: faust.App, layout: Layout, service: Service, *, dead_letters: str, windows: str, idle_s: float
+        self,
+        app: faust.App,
+        layout: Layout,
+        service: Service,
+        *,
+        dead_letters: str,
+        windows: str,
+        idle_s: float,
+        overload: OverloadSettings,
     ) -> None:
         self._app = app
         self._layout = layout
@@ -40,9 +50,13 @@ class Events:
         self._idle_s = idle_s
         self._dead = app.topic(dead_letters, key_serializer="raw", value_serializer="raw")
         self._windows = app.topic(windows, key_serializer="raw", value_serializer="raw")
+        self._overload = Overload(overload)
+        self._pace = Pace()
+        self._age_s: float | None = None
         self._telling: dict[int, asyncio.Lock] = {}
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
+        started = time.perf_counter()
         taken = self._service.runtime.take(
             lane.state, self._layout.judged, lane.partition, batch.records, lane.next_offset
         )
@@ -50,6 +64,10 @@ class Events:
         letters = self.bury(lane, taken.dead)
         self._announce(lane, lane.state.announce())
         lane.cover(batch, taken.next_offset)
+        self._pace.handled(len(batch.records), time.perf_counter() - started)
+        sent_ms = getattr(batch.records[-1], "timestamp", None)  # Faust's own delivery does not tell
+        if sent_ms is not None:
+            self._age_s = max(time.time() - sent_ms / 1000.0, 0.0)
         if len(letters) > _MANY_LETTERS:
             await asyncio.gather(*letters)
 
@@ -60,8 +78,9 @@ class Events:
         return under_way
 
     async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
-        """How far behind we are; and a partition that is read to its end and silent stops holding windows open."""
+        """How far behind we are, and what to leave out; who is read to the end and silent holds no windows open."""
         assigned = self._app.consumer.assignment()
+        waiting = 0
         for lane in lanes.loaded():
             tp = TP(self._layout.judged, lane.partition)
             if tp not in assigned:
@@ -69,12 +88,25 @@ class Events:
             end = self._app.consumer.highwater(tp)
             if end is not None:
                 behind = max(end - lane.next_offset, 0)
+                waiting += behind
                 self._service.metrics.lag_records.labels(str(lane.partition)).set(behind)
             if time.monotonic() - lane.touched_s < self._idle_s:
                 continue
             position = await self._app.consumer.position(tp)
             if position is not None and (end is None or position >= end) and lanes.owns(lane):
                 self._announce(lane, lane.state.announce(idle=True))
+        self._shed(lanes, waiting)
+
+    def _shed(self, lanes: Lanes[PartitionPipeline], waiting: int) -> None:
+        before = self._overload.plan
+        plan = self._overload.look(Load(time.monotonic(), waiting, self._pace.rate, self._age_s))
+        if plan.level != before.level:
+            log.warning("overload level changed", level=plan.level, before=before.level, waiting=waiting, now=plan.note)
+        for lane in lanes.loaded():
+            lane.state.plan = plan
+        metrics = self._service.metrics
+        metrics.overload_level.set(plan.level)
+        metrics.lag_seconds.set((self._age_s or 0.0) if waiting else 0.0)
 
     def _announce(self, lane: Lane[PartitionPipeline], messages: Sequence[Message]) -> None:
         if messages:

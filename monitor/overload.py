@@ -13,13 +13,14 @@ who can choose ids could choose to be left out of sums; what sees every row at a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
 import numpy as np
 
 from detectors.batch import BoolArray
+from detectors.finding import Finding
 from monitor.settings import Overload as OverloadSettings
 
 #: Caught up: less than this share of the line to level 1.
@@ -59,6 +60,11 @@ PLANS: Final = (
     Plan(2, window_checks=False, windows_one_in=4, rows_one_in=4),
     Plan(3, window_checks=False, windows_one_in=16, rows_one_in=16),
 )
+
+
+def degraded(finding: Finding, plan: Plan) -> Finding:
+    """The finding, saying in its evidence how closely was looked when it was made, if less than usual."""
+    return replace(finding, evidence=finding.evidence | {"degraded": plan.note}) if plan.level else finding
 
 
 @dataclass(frozen=True, slots=True)

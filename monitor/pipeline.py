@@ -23,6 +23,7 @@ from monitor.core import Core
 from monitor.dedupe import Dedupe
 from monitor.event import Event
 from monitor.origins import Origins
+from monitor.overload import PLANS, degraded, sampled
 from monitor.shares import Announcer, Message
 from monitor.step import StepResult, Verdict
 from monitor.windows import PartitionWindows
@@ -41,6 +42,8 @@ class PartitionPipeline:
 
     def __init__(self, core: Core, state: Mapping[str, bytes], partition: int = 0, sources: int = 1) -> None:
         self._core = core
+        #: How closely to look; the worker changes it when it falls behind.
+        self.plan = PLANS[0]
         self._announcer = Announcer(core.window_plan, partition)
         #: Of re-keyed records; without re-keying it stays empty.
         self.origins = Origins(sources)
@@ -82,7 +85,11 @@ class PartitionPipeline:
                 result.verdicts[Verdict.UNSCORED] += len(np.unique(batch.request))
                 continue
             clean = np.flatnonzero(marks == CLEAN)
-            self.windows.absorb(batch.take(clean), watermarks[batch.request[clean]])
+            if self.plan.windows_one_in > 1:
+                counted = clean[sampled(batch.ids, self.plan.windows_one_in)[clean]]
+                result.spared["windows"] += len(clean) - len(counted)
+                clean = counted
+            self.windows.absorb(batch.take(clean), watermarks[batch.request[clean]], self.plan)
             self._count(batch, events, marks, result)
         for verdict, n in result.verdicts.items():
             self._meta.verdicts[verdict.value] = self._meta.verdicts.get(verdict.value, 0) + n
@@ -159,7 +166,9 @@ class PartitionPipeline:
             todo = self._free(batch, stretch)
             if len(todo):
                 rows = batch.take(todo)
-                marks[todo] = panel.step(rows, partial(self._found, rows, result))
+                spare = None if self.plan.rows_one_in == 1 else ~sampled(rows.ids, self.plan.rows_one_in)
+                marks[todo] = panel.step(rows, partial(self._found, rows, result), spare)
+                result.spared["detectors"] += 0 if spare is None else int(np.count_nonzero(spare))
         return marks
 
     def _stretches(self, batch: EventBatch) -> Iterator[IntArray]:
@@ -203,6 +212,7 @@ class PartitionPipeline:
 
     def _found(self, rows: EventBatch, result: StepResult, finding: Finding) -> bool:
         """Finding → incident → decisions; True if the client is diverted from its next row on."""
+        finding = degraded(finding, self.plan)
         incident, decisions = self._cases.found(finding, _address(rows, finding))
         result.add(finding, incident, decisions)
         diverts = False

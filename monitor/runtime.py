@@ -138,6 +138,8 @@ class Runtime:
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
         for verdict, n in result.verdicts.items():
             self._metrics.events.labels(verdict.value).inc(n)
+        for by, n in result.spared.items():
+            self._metrics.sampled_rows.labels(by).inc(n)
         if taken.dead:
             self._metrics.events.labels("dead_letter").inc(len(taken.dead))
             for reason, n in Counter(d.rejection.reason.value for d in taken.dead).items():

@@ -8,6 +8,7 @@ from functools import partial
 from detectors.window_alarm import WindowAlarm
 from monitor.cases import Cases
 from monitor.core import Core
+from monitor.overload import PLANS, degraded
 from monitor.shares import NEVER, Message
 from monitor.step import StepResult
 from monitor.window_merger import WindowMerger
@@ -79,5 +80,6 @@ class ShiftWatch:
                 window.version,
             )
             if finding is not None:
+                finding = degraded(finding, PLANS[window.level])
                 incident, decisions = self._cases.found(finding)
                 result.add(finding, incident, decisions)

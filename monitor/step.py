@@ -31,6 +31,8 @@ class StepResult:
     findings: list[Finding] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    #: Rows that were left out to catch up, by what did not see them.
+    spared: Counter[str] = field(default_factory=Counter)
     #: Requests of quarantined clients, each with the client's key.
     diverted: list[tuple[str, Event]] = field(default_factory=list)
 

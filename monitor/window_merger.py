@@ -133,4 +133,12 @@ class WindowMerger:
                 summaries[name] = summary if known is None else merge(known, summary, self._plan.sample_rows)
         common = max(sorted(first_versions(versions)), key=lambda name: versions[name], default="")
         end_ts = self._plan.end_ts(index)
-        return ClosedWindow(model, index * self._plan.size_s, end_ts, sum(p.rows for p in parts), common, summaries)
+        return ClosedWindow(
+            model=model,
+            start_ts=index * self._plan.size_s,
+            end_ts=end_ts,
+            rows=sum(p.rows for p in parts),
+            version=common,
+            summaries=summaries,
+            level=max((p.level for p in parts), default=0),
+        )

@@ -31,6 +31,8 @@ class OpenWindow:
     clients: dict[str, int] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     rows: int = 0
+    #: The highest overload level at which any of it was counted.
+    level: int = 0
 
 
 class _Array(msgspec.Struct, array_like=True):
@@ -44,6 +46,7 @@ class _StoredSummary(msgspec.Struct, array_like=True):
     counts: dict[str, _Array]
     sample_hash: _Array
     sample_x: _Array
+    excess: int
 
 
 class _Stored(msgspec.Struct, array_like=True):
@@ -52,6 +55,7 @@ class _Stored(msgspec.Struct, array_like=True):
     clients: dict[str, int]
     versions: dict[str, int]
     rows: int
+    level: int
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -62,11 +66,11 @@ def encode(window: OpenWindow, baseline: str) -> bytes:
     """The window as bytes, with the baseline its counts were made with."""
     summaries = {
         name: _StoredSummary(
-            s.count, {k: _narrow(v) for k, v in s.counts.items()}, _array(s.sample_hash), _array(s.sample_x)
+            s.count, {k: _narrow(v) for k, v in s.counts.items()}, _array(s.sample_hash), _array(s.sample_x), s.excess
         )
         for name, s in window.summaries.items()
     }
-    stored = _Stored(baseline, summaries, window.clients, window.versions, window.rows)
+    stored = _Stored(baseline, summaries, window.clients, window.versions, window.rows, window.level)
     return zstandard.ZstdCompressor(level=_LEVEL).compress(_ENCODER.encode(stored))
 
 
@@ -88,10 +92,11 @@ def decode(blob: bytes, baseline: str) -> OpenWindow | None:
             counts={k: _restored(v).astype(np.int64) for k, v in s.counts.items()},
             sample_hash=_restored(s.sample_hash),
             sample_x=_restored(s.sample_x),
+            excess=s.excess,
         )
         for name, s in stored.summaries.items()
     }
-    return OpenWindow(summaries, stored.clients, stored.versions, stored.rows)
+    return OpenWindow(summaries, stored.clients, stored.versions, stored.rows, stored.level)
 
 
 def _narrow(counts: npt.NDArray[np.int64]) -> _Array:

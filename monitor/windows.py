@@ -12,6 +12,7 @@ import numpy as np
 from detectors.batch import BoolArray, EventBatch, FloatArray
 from detectors.contract import Summary, WindowDetector, merge
 from detectors.quota import window_index
+from monitor.overload import PLANS, Plan
 from monitor.window_state import OpenWindow, decode, encode
 
 #: Version names a window counts by.
@@ -58,6 +59,7 @@ class ClosedWindow:
         rows: clean rows that came, also those beyond a client's quota.
         version: the model version most rows came from ("" if unknown).
         summaries: by detector name.
+        level: the highest overload level at which any of it was counted.
     """
 
     model: str
@@ -66,6 +68,7 @@ class ClosedWindow:
     rows: int
     version: str
     summaries: Mapping[str, Summary]
+    level: int = 0
 
 
 class PartitionWindows:
@@ -87,23 +90,24 @@ class PartitionWindows:
         """Rows whose window was over, by the partition's own time, when they came; they are in no window."""
         return self._late_rows
 
-    def absorb(self, batch: EventBatch, watermarks: FloatArray, weight: int = 1) -> None:
+    def absorb(self, batch: EventBatch, watermarks: FloatArray, plan: Plan = PLANS[0]) -> None:
         """Add clean rows of one model, in the partition's order.
 
         Args:
             batch: the rows.
             watermarks: newest event time (or tick) in the partition up to each row, itself included, ``(n,)``.
-            weight: of how many rows each is a fair sample; it counts for so many, in the quota too.
+            plan: how closely is looked: rows are a fair sample of one in ``plan.windows_one_in``, and each counts for
+                so many, in the quota too.
         """
         if not self._plan.detectors.get(batch.model):
             return
         index = window_index(batch.ts, self._plan.size_s)
         late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
         if late.any():
-            self._late_rows += int(np.count_nonzero(late)) * weight
+            self._late_rows += int(np.count_nonzero(late)) * plan.windows_one_in
             self._late_changed = True
         for w in np.unique(index[~late]).tolist():
-            self._add((w, batch.model), batch.take(~late & (index == w)), weight)
+            self._add((w, batch.model), batch.take(~late & (index == w)), plan)
 
     def passed(self, watermark: float) -> list[tuple[WindowKey, OpenWindow]]:
         """Take out the windows that are over for this partition, in order."""
@@ -137,8 +141,9 @@ class PartitionWindows:
             if window is not None:
                 self._open[int(index), model] = window
 
-    def _add(self, key: WindowKey, rows: EventBatch, weight: int) -> None:
-        window = self._open.setdefault(key, OpenWindow())
+    def _add(self, key: WindowKey, rows: EventBatch, plan: Plan) -> None:
+        window, weight = self._open.setdefault(key, OpenWindow()), plan.windows_one_in
+        window.level = max(window.level, plan.level)
         self._changed.add(key)
         window.rows += len(rows) * weight
         versions = Counter(window.versions)
@@ -151,7 +156,9 @@ class PartitionWindows:
         if not len(rows):
             return
         for name, detector in self._plan.detectors[rows.model].items():
-            fresh = _times(detector.summarise(rows), weight)
+            if detector.costly and not plan.window_checks:
+                continue
+            fresh = detector.summarise(rows).times(weight)
             summary = window.summaries.get(name)
             if summary is None:
                 summary = Summary(0, {k: np.zeros_like(v) for k, v in fresh.counts.items()})
@@ -175,14 +182,6 @@ def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int, we
                 keep[i] = left[client] > 0
                 left[client] -= 1
     return keep
-
-
-def _times(summary: Summary, weight: int) -> Summary:
-    """Every count so many times; a sample stays what it is."""
-    if weight == 1:
-        return summary
-    counts = {name: values * weight for name, values in summary.counts.items()}
-    return Summary(summary.count * weight, counts, summary.sample_hash, summary.sample_x)
 
 
 def first_versions(versions: Counter[str]) -> dict[str, int]:

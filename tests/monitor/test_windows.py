@@ -17,6 +17,7 @@ from detectors.batch import EventBatch
 from detectors.contract import DetectorInfo, Params, Summary
 from detectors.finding import Attack
 from detectors.shift import ShiftDetector
+from monitor.overload import PLANS, Plan
 from monitor.shares import Announcer, Message, decode_message, encode_message
 from monitor.window_merger import WindowMerger
 from monitor.window_state import decode, encode
@@ -31,6 +32,7 @@ class Sampler:
     """A window detector that keeps rows, as adapters of other libraries do."""
 
     info: ClassVar[DetectorInfo] = DetectorInfo("sampler", "1", Attack.SHIFT, "", "t")
+    costly: ClassVar[bool] = True
 
     def __init__(self, params: Params) -> None:
         pass
@@ -82,6 +84,10 @@ def batch_of(rows: Sequence[Row]) -> EventBatch:
         versions=tuple(row.version for row in rows),
         request=np.arange(len(rows)),
     )
+
+
+def one_in(weight: int) -> Plan:
+    return Plan(level=0, window_checks=True, windows_one_in=weight, rows_one_in=1)
 
 
 class Reader:
@@ -321,15 +327,21 @@ def test_a_sampled_row_counts_for_as_many_as_it_stands_for() -> None:
     """One row of weight 3 is what three such rows would be, in every count."""
     rows = [row(1, 1.0, 1, "n", "7"), row(2, 1.0, 2, "n", "8"), row(3, 2.0, 2, "n", "8"), row(4, 11.0, 3, "n", "8")]
     sample, whole = PartitionWindows(PLAN), PartitionWindows(PLAN)
-    sample.absorb(batch_of(rows), np.array([1.0, 1.0, 100.0, 100.0]), weight=3)
+    sample.absorb(batch_of(rows), np.array([1.0, 1.0, 100.0, 100.0]), one_in(3))
     whole.absorb(batch_of([r for r in rows for _ in range(3)]), np.repeat([1.0, 1.0, 100.0, 100.0], 3))
-    assert sample.delta() == whole.delta()
+    (((_, _), mine), *_), (((_, _), all_rows), *_) = sample.open(), whole.open()
+    assert (mine.rows, mine.versions, mine.clients) == (all_rows.rows, all_rows.versions, all_rows.clients)
+    for name, summary in mine.summaries.items():
+        counts = all_rows.summaries[name].counts
+        assert summary.count == all_rows.summaries[name].count
+        assert all(np.array_equal(values, counts[key]) for key, values in summary.counts.items())
+    assert sample.late_rows == whole.late_rows
     assert sample.late_rows == 6
 
 
 def test_a_quota_takes_weighted_rows_in_while_there_is_room() -> None:
     share = PartitionWindows(PLAN)
-    share.absorb(batch_of([row(i, 1.0, client=1) for i in range(4)]), np.full(4, 1.0), weight=2)
+    share.absorb(batch_of([row(i, 1.0, client=1) for i in range(4)]), np.full(4, 1.0), one_in(2))
     window = dict(share.passed(1e9))[0, "m"]
     assert window is not None
     taken = -(-QUOTA // 2) * 2
@@ -351,7 +363,7 @@ def test_quotas_take_each_clients_first_rows(batches: list[list[int]], quota: in
     for clients in batches:
         rows = [row(number + i, 1.0, client=c) for i, c in enumerate(clients)]
         number += len(rows)
-        share.absorb(batch_of(rows), np.full(len(rows), 1.0), weight)
+        share.absorb(batch_of(rows), np.full(len(rows), 1.0), one_in(weight))
         for r in rows:
             if taken.get(r.client, 0) < quota:
                 taken[r.client] = taken.get(r.client, 0) + weight
@@ -438,3 +450,18 @@ def test_a_wide_models_window_is_stored_small() -> None:
     stored = decode(blob, "b1")
     assert stored is not None
     assert encode(stored, "b1") == blob
+
+
+def test_a_sample_counts_for_all_and_says_how_wide_its_error_is() -> None:
+    """Whole rows and a sample of one in four add up to unbiased counts; the error is that of the rows really seen."""
+    share = PartitionWindows(PLAN)
+    share.absorb(batch_of([row(i, 1.0, i) for i in range(40)]), np.full(40, 1.0))
+    share.absorb(batch_of([row(i, 1.0, i) for i in range(40, 50)]), np.full(10, 1.0), PLANS[1])
+    (((_, _), window),) = share.open()
+    shift = window.summaries["shift"]
+    assert (window.rows, shift.count, window.level) == (80, 80, 1)
+    assert shift.spread == (40 * 1 + 10 * 16) / 80
+    assert window.summaries["sampler"].count == 40  # a costly check that was left out
+    again = decode(encode(window, "b1"), "b1")
+    assert again is not None
+    assert (again.level, again.summaries["shift"].spread) == (1, shift.spread)

@@ -102,6 +102,7 @@ class _Worker:
         self.service = service
         self._states = _states(settings, layout, service)
         self._started = False
+        self._generation = -1
         stream, topics = settings.stream, settings.topics
         self._events = Events(
             app,
@@ -180,15 +181,20 @@ class _Worker:
         if not self._started:
             await self._states.start()
             self._started = True
+        # A member of two generations in a row has owned its partitions without a break. One that was thought dead
+        # has not: while it slept, somebody else may have gone on with them.
+        generation = self._app.consumer_generation_id
+        keep, self._generation = generation == self._generation + 1, generation
         held = set(assigned)
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
         for reader in self._readers:
             reader.reassigned()
-        self.lanes.assign(mine)
-        self.windows.assign({tp.partition for tp in held if tp.topic == self._settings.topics.windows.name})
+        self.lanes.assign(mine, keep=keep)
+        windows = {tp.partition for tp in held if tp.topic == self._settings.topics.windows.name}
+        self.windows.assign(windows, keep=keep)
         self.service.ready(mine)
         self.service.metrics.rebalances.inc()
-        log.info("partitions assigned", partitions=sorted(mine))
+        log.info("partitions assigned", partitions=sorted(mine), generation=generation, kept=keep)
 
     async def revoked(self, _app: Any, _revoked: Iterable[TP], **_: Any) -> None:
         """Save while it is ours, so that the next owner has little to do again."""

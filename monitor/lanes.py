@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from monitor.metrics import Metrics
-from monitor.state import Saved, StateStore
+from monitor.state import Saved, StateStore, StateTakenError
 
 
 class Remembering(Protocol):
@@ -108,9 +108,12 @@ class Lanes(Generic[_State]):
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
 
-    def assign(self, partitions: Collection[int]) -> None:
-        """Own exactly these. What a lane that goes has not saved, its next owner works out again."""
-        for gone in self._lanes.keys() - set(partitions):
+    def assign(self, partitions: Collection[int], *, keep: bool) -> None:
+        """Own exactly these. What a lane that goes has not saved, its next owner works out again.
+
+        ``keep``: nobody else can have owned since those that we own already; else they are loaded again.
+        """
+        for gone in self._lanes.keys() - set(partitions if keep else ()):
             self._lanes.pop(gone).cancel()
         for new in set(partitions) - self._lanes.keys():
             self._lanes[new] = asyncio.create_task(self._load(new), name=f"load {self._kind}/{new}")
@@ -139,7 +142,12 @@ class Lanes(Generic[_State]):
         if not lane.dirty or not self.owns(lane) or not (now or time.monotonic() - lane.saved_s >= self._checkpoint_s):
             return
         started = time.perf_counter()
-        self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
+        try:
+            self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
+        except StateTakenError:
+            if self.owns(lane):
+                raise
+            return  # it went while it was being saved; its records come again
         self._metrics.checkpoint.observe(time.perf_counter() - started)
         if self.owns(lane):
             self._saved(lane)

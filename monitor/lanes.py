@@ -11,8 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from monitor.metrics import Metrics
 from monitor.state import Saved, StateStore
+
+log = structlog.get_logger("vedette.lanes")
 
 
 class Remembering(Protocol):
@@ -90,6 +94,7 @@ class Lanes(Generic[_State]):
         metrics: Metrics,
         make: Callable[[int, Saved], _State],
         *,
+        begin: Callable[[int], Awaitable[int | None]],
         checkpoint_s: float,
         saved: Callable[[Lane[_State]], None],
     ) -> None:
@@ -97,6 +102,7 @@ class Lanes(Generic[_State]):
         Args:
             kind: scopes are named ``KIND/PARTITION``.
             make: the state of a partition from what was saved of it.
+            begin: up to which offset the group has read a partition, None for nothing; asked where no state is.
             checkpoint_s: at least this long between two checkpoints of a lane.
             saved: told of a lane that has been loaded or saved.
         """
@@ -104,6 +110,7 @@ class Lanes(Generic[_State]):
         self._states = states
         self._metrics = metrics
         self._make = make
+        self._begin = begin
         self._checkpoint_s = checkpoint_s
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
@@ -151,7 +158,12 @@ class Lanes(Generic[_State]):
         scope = f"{self._kind}/{partition}"
         started = time.perf_counter()
         saved = await self._states.load(scope, partition)
-        lane = Lane(scope, partition, self._make(partition, saved), saved.next_offset)
+        next_offset = saved.next_offset
+        if next_offset is None:
+            next_offset = await self._begin(partition) or 0
+            if next_offset:  # the state topic was made anew, or ``stream.state`` is another
+                log.warning("no state, but the group has read this before: goes on there", scope=scope, at=next_offset)
+        lane = Lane(scope, partition, self._make(partition, saved), next_offset)
         self._metrics.recovery.set(time.perf_counter() - started)
         self._saved(lane)
         return lane

@@ -55,6 +55,7 @@ class Lane(Generic[_State]):
         self._waiting: list[Ackable] = []
         self._sends: list[Awaitable[object]] = []
         self._saving = asyncio.Lock()
+        self._torn = False
 
     def cover(self, records: Ackable, next_offset: int) -> None:
         """``state`` now holds these records; they are acknowledged by the next checkpoint."""
@@ -69,10 +70,16 @@ class Lane(Generic[_State]):
         self.dirty = True
 
     async def checkpoint(self, states: StateStore) -> int:
-        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged."""
+        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged.
+
+        After that nothing more can be saved: the next changes would be saved without those that were lost.
+        """
         async with self._saving:
+            if self._torn:
+                raise RuntimeError(f"{self.scope}: its last checkpoint was not completed")
             if not self.dirty:
                 return 0
+            self._torn = True
             waiting, sends, covered = self._waiting, self._sends, self.next_offset
             self._waiting, self._sends, self.dirty = [], [], False
             changes = self.state.delta()
@@ -81,6 +88,7 @@ class Lane(Generic[_State]):
             for records in waiting:
                 records.ack()
             self.saved_s = time.monotonic()
+            self._torn = False
             return written
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from monitor.changelog import Changelog
 from monitor.codec.limits import Limits
 from monitor.delivery import BatchApp, batches
 from monitor.event import Reason, Rejection
+from monitor.group_offsets import GroupOffsets
 from monitor.intake import DeadLetter, Record
 from monitor.lanes import Lane, Lanes
 from monitor.layout import Layout
@@ -101,6 +103,7 @@ class _Worker:
         self._layout = layout
         self.service = service
         self._states = _states(settings, layout, service)
+        self._offsets = GroupOffsets(settings.kafka)
         self._started = False
         self._generation = -1
         stream, topics = settings.stream, settings.topics
@@ -118,6 +121,7 @@ class _Worker:
             self._states,
             service.metrics,
             lambda partition, saved: service.runtime.pipeline(partition, saved.values, layout.sources),
+            begin=partial(self._offsets.of, layout.judged),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved,
         )
@@ -126,6 +130,7 @@ class _Worker:
             self._states,
             service.metrics,
             lambda _, saved: service.runtime.watch(saved.values, layout.partitions),
+            begin=partial(self._offsets.of, topics.windows.name),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved_windows,
         )
@@ -135,7 +140,7 @@ class _Worker:
         ]
         if stream.rekey:
             limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
-            rekey = Rekey(app, layout.judged, layout.partitions, limits)
+            rekey = Rekey(app, layout.judged, layout.partitions, limits, self._events.refuse)
             self._agent(topics.events.name, rekey.run)
         self._findings = app.topic(topics.findings.name, **_RAW)
 
@@ -187,6 +192,7 @@ class _Worker:
         keep, self._generation = generation == self._generation + 1, generation
         held = set(assigned)
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
+        self._offsets.forget()
         for reader in self._readers:
             reader.reassigned()
         self.lanes.assign(mine, keep=keep)

@@ -30,6 +30,11 @@ _TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
 _MANY_LETTERS = 2000
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Did the producer or the broker find a record too large?"""
+    return bool({type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE)
+
+
 class Events:
     """``handle`` for the reader of events. Sends begin at once and are awaited by the lane's checkpoint."""
 
@@ -76,6 +81,12 @@ class Events:
         under_way = [asyncio.create_task(self._bury(letter)) for letter in letters]
         lane.await_before_saving(under_way)
         return under_way
+
+    async def refuse(self, letter: DeadLetter) -> None:
+        """Bury what never reached a partition that is judged: the metrics count it, no verdict does."""
+        self._service.metrics.events.labels("dead_letter").inc()
+        self._service.metrics.rejected.labels(letter.rejection.reason.value).inc()
+        await self._bury(letter)
 
     async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
         """How far behind we are, and what to leave out; who is read to the end and silent holds no windows open."""
@@ -135,7 +146,7 @@ class Events:
         try:
             await (await self._dead.send(key=record.key, value=value, headers=headers))
         except Exception as error:
-            if not {type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE:
+            if not is_too_large(error):
                 raise
             self._service.spool(letter)
             log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))

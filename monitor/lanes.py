@@ -11,8 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from monitor.metrics import Metrics
 from monitor.state import Saved, StateStore, StateTakenError
+
+log = structlog.get_logger("vedette.lanes")
 
 
 class Remembering(Protocol):
@@ -51,6 +55,7 @@ class Lane(Generic[_State]):
         self._waiting: list[Ackable] = []
         self._sends: list[Awaitable[object]] = []
         self._saving = asyncio.Lock()
+        self._torn = False
 
     def cover(self, records: Ackable, next_offset: int) -> None:
         """``state`` now holds these records; they are acknowledged by the next checkpoint."""
@@ -65,10 +70,16 @@ class Lane(Generic[_State]):
         self.dirty = True
 
     async def checkpoint(self, states: StateStore) -> int:
-        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged."""
+        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged.
+
+        After that nothing more can be saved: the next changes would be saved without those that were lost.
+        """
         async with self._saving:
+            if self._torn:
+                raise RuntimeError(f"{self.scope}: its last checkpoint was not completed")
             if not self.dirty:
                 return 0
+            self._torn = True
             waiting, sends, covered = self._waiting, self._sends, self.next_offset
             self._waiting, self._sends, self.dirty = [], [], False
             changes = self.state.delta()
@@ -77,6 +88,7 @@ class Lane(Generic[_State]):
             for records in waiting:
                 records.ack()
             self.saved_s = time.monotonic()
+            self._torn = False
             return written
 
 
@@ -90,6 +102,7 @@ class Lanes(Generic[_State]):
         metrics: Metrics,
         make: Callable[[int, Saved], _State],
         *,
+        begin: Callable[[int], Awaitable[int | None]],
         checkpoint_s: float,
         saved: Callable[[Lane[_State]], None],
     ) -> None:
@@ -97,6 +110,7 @@ class Lanes(Generic[_State]):
         Args:
             kind: scopes are named ``KIND/PARTITION``.
             make: the state of a partition from what was saved of it.
+            begin: up to which offset the group has read a partition, None for nothing; asked where no state is.
             checkpoint_s: at least this long between two checkpoints of a lane.
             saved: told of a lane that has been loaded or saved.
         """
@@ -104,6 +118,7 @@ class Lanes(Generic[_State]):
         self._states = states
         self._metrics = metrics
         self._make = make
+        self._begin = begin
         self._checkpoint_s = checkpoint_s
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
@@ -159,7 +174,12 @@ class Lanes(Generic[_State]):
         scope = f"{self._kind}/{partition}"
         started = time.perf_counter()
         saved = await self._states.load(scope, partition)
-        lane = Lane(scope, partition, self._make(partition, saved), saved.next_offset)
+        next_offset = saved.next_offset
+        if next_offset is None:
+            next_offset = await self._begin(partition) or 0
+            if next_offset:  # the state topic was made anew, or ``stream.state`` is another
+                log.warning("no state, but the group has read this before: goes on there", scope=scope, at=next_offset)
+        lane = Lane(scope, partition, self._make(partition, saved), next_offset)
         self._metrics.recovery.set(time.perf_counter() - started)
         self._saved(lane)
         return lane

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 #: Raised when the tables change: a folder of another version is refused.
 FORMAT = "2"
+#: In the place of the offset of a scope that has an owner and no state yet.
+_NEVER_SAVED = -1
 _NOTE_INCIDENT = """
 INSERT INTO incidents (id, opened_ts, value, revision, change)
     VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM incidents))
@@ -94,16 +96,16 @@ class Store:
                 "use a new data_dir, or go back to the former one"
             )
 
-    def take_state(self, scope: str, owner: str) -> tuple[dict[str, bytes], int]:
-        """A scope's state and the source offset it covers; from now on only ``owner`` may save it."""
+    def take_state(self, scope: str, owner: str) -> tuple[dict[str, bytes], int | None]:
+        """A scope's state and the source offset it covers, None if it was never saved; now ``owner`` alone may save."""
         with transaction(self._db, self._lock) as db:
             db.execute(
-                "INSERT INTO scopes VALUES (?, ?, 0) ON CONFLICT (scope) DO UPDATE SET owner = excluded.owner",
-                (scope, owner),
+                "INSERT INTO scopes VALUES (?, ?, ?) ON CONFLICT (scope) DO UPDATE SET owner = excluded.owner",
+                (scope, owner, _NEVER_SAVED),
             )
             values = db.execute("SELECT key, value FROM state WHERE scope = ?", (scope,)).fetchall()
             ((offset,),) = db.execute("SELECT next_offset FROM scopes WHERE scope = ?", (scope,)).fetchall()
-        return dict(values), int(offset)
+        return dict(values), None if offset == _NEVER_SAVED else int(offset)
 
     def save_state(self, scope: str, owner: str, changes: Mapping[str, bytes | None], next_offset: int) -> bool:
         """A checkpoint, all or nothing; False, and nothing done, if the scope has another owner. None deletes."""

@@ -23,7 +23,7 @@ def test_what_is_saved_is_there_after_reopening(path: Path) -> None:
     f = finding()
     incident, _ = Incidents(600).merge(f)
     store = Store(path)
-    assert store.take_state("events/0", "me") == ({}, 0)
+    assert store.take_state("events/0", "me") == ({}, None)
     assert store.save_state("events/0", "me", {"a": b"1", "b": b"2"}, 7)
     store.note([f], [incident], 1.0)
     assert store.save_state("events/0", "me", {"a": None}, 9)
@@ -33,7 +33,7 @@ def test_what_is_saved_is_there_after_reopening(path: Path) -> None:
     store.close()
     again = Store(path)
     assert again.take_state("events/0", "me") == ({"b": b"2"}, 9)
-    assert again.take_state("events/1", "me") == ({}, 0)
+    assert again.take_state("events/1", "me") == ({}, None)
     assert again.findings() == [f]
     assert again.incident(incident.id) == (incident, Mark())
     assert again.clients_of("192.0.2.1") == 1

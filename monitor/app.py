@@ -100,6 +100,7 @@ class _Worker:
         self.service = service
         self._states = _states(settings, layout, service)
         self._started = False
+        self._generation = 0
         stream, topics = settings.stream, settings.topics
         self._events = Events(
             app,
@@ -181,11 +182,15 @@ class _Worker:
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
         for reader in self._readers:
             reader.reassigned()
-        self.lanes.assign(mine)
-        self.windows.assign({tp.partition for tp in held if tp.topic == self._settings.topics.windows.name})
+        # The group counts its generations. One without us (we were frozen, or cut off): what we remember may be stale.
+        missed = self._app.consumer_generation_id != self._generation + 1
+        self._generation = self._app.consumer_generation_id
+        self.lanes.assign(mine, anew=missed)
+        windows = {tp.partition for tp in held if tp.topic == self._settings.topics.windows.name}
+        self.windows.assign(windows, anew=missed)
         self.service.ready(mine)
         self.service.metrics.rebalances.inc()
-        log.info("partitions assigned", partitions=sorted(mine))
+        log.info("partitions assigned", partitions=sorted(mine), generation=self._generation, anew=missed)
 
     async def revoked(self, _app: Any, _revoked: Iterable[TP], **_: Any) -> None:
         """Save while it is ours, so that the next owner has little to do again."""

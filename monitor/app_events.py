@@ -41,6 +41,7 @@ class Events:
         self._dead = app.topic(dead_letters, key_serializer="raw", value_serializer="raw")
         self._windows = app.topic(windows, key_serializer="raw", value_serializer="raw")
         self._telling: dict[int, asyncio.Lock] = {}
+        self._looked_s = self._awake_s = time.monotonic()
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
         taken = self._service.runtime.take(
@@ -61,6 +62,10 @@ class Events:
 
     async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
         """How far behind we are; and a partition that is read to its end and silent stops holding windows open."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s > max(self._idle_s / 2, 1.0):
+            self._awake_s = now_s  # we come four times as often, unless we were frozen: the silence was ours
+        self._looked_s = now_s
         assigned = self._app.consumer.assignment()
         for lane in lanes.loaded():
             tp = TP(self._layout.judged, lane.partition)
@@ -70,8 +75,8 @@ class Events:
             if end is not None:
                 behind = max(end - lane.next_offset, 0)
                 self._service.metrics.lag_records.labels(str(lane.partition)).set(behind)
-            if time.monotonic() - lane.touched_s < self._idle_s:
-                continue
+            if not lane.quiet or now_s - max(lane.touched_s, self._awake_s) < self._idle_s:
+                continue  # a lane that cannot be saved may have records waiting behind it
             position = await self._app.consumer.position(tp)
             if position is not None and (end is None or position >= end) and lanes.owns(lane):
                 self._announce(lane, lane.state.announce(idle=True))

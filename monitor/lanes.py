@@ -51,6 +51,21 @@ class Lane(Generic[_State]):
         self._waiting: list[Ackable] = []
         self._sends: list[Awaitable[object]] = []
         self._saving = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is unsaved, or being saved."""
+        return not self.dirty and not self._saving.locked()
+
+    def close(self) -> asyncio.Task[None]:
+        """No checkpoint begins any more; the task is done when the last one is."""
+        self._closed = True
+        return asyncio.create_task(self._until_saved(), name=f"close {self.scope}")
+
+    async def _until_saved(self) -> None:
+        async with self._saving:
+            pass
 
     def cover(self, records: Ackable, next_offset: int) -> None:
         """``state`` now holds these records; they are acknowledged by the next checkpoint."""
@@ -67,7 +82,7 @@ class Lane(Generic[_State]):
     async def checkpoint(self, states: StateStore) -> int:
         """Bytes written. Raises what the store or a send raises; the records are then not acknowledged."""
         async with self._saving:
-            if not self.dirty:
+            if self._closed or not self.dirty:
                 return 0
             waiting, sends, covered = self._waiting, self._sends, self.next_offset
             self._waiting, self._sends, self.dirty = [], [], False
@@ -91,14 +106,14 @@ class Lanes(Generic[_State]):
         make: Callable[[int, Saved], _State],
         *,
         checkpoint_s: float,
-        saved: Callable[[Lane[_State]], None],
+        saved: Callable[[Lane[_State], bool], None],
     ) -> None:
         """
         Args:
             kind: scopes are named ``KIND/PARTITION``.
             make: the state of a partition from what was saved of it.
             checkpoint_s: at least this long between two checkpoints of a lane.
-            saved: told of a lane that has been loaded or saved.
+            saved: told of a lane that has been loaded (True) or saved (False).
         """
         self._kind = kind
         self._states = states
@@ -107,13 +122,23 @@ class Lanes(Generic[_State]):
         self._checkpoint_s = checkpoint_s
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
+        self._closing: dict[int, asyncio.Task[None]] = {}
 
-    def assign(self, partitions: Collection[int]) -> None:
-        """Own exactly these. What a lane that goes has not saved, its next owner works out again."""
-        for gone in self._lanes.keys() - set(partitions):
-            self._lanes.pop(gone).cancel()
+    def assign(self, partitions: Collection[int], *, anew: bool = False) -> None:
+        """Own exactly these. What a lane that goes has not saved, its next owner works out again.
+
+        Args:
+            anew: somebody else may have owned partitions of ours meanwhile: load the state of all of them again.
+        """
+        for gone in list(self._lanes) if anew else self._lanes.keys() - set(partitions):
+            self._drop(gone)
         for new in set(partitions) - self._lanes.keys():
             self._lanes[new] = asyncio.create_task(self._load(new), name=f"load {self._kind}/{new}")
+
+    def _drop(self, partition: int) -> None:
+        task = self._lanes.pop(partition)
+        if not task.cancel() and not task.cancelled() and task.exception() is None:
+            self._closing[partition] = task.result().close()
 
     async def get(self, partition: int) -> Lane[_State] | None:
         """The lane, loaded; None if the partition is not ours (any more)."""
@@ -142,7 +167,7 @@ class Lanes(Generic[_State]):
         self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
         self._metrics.checkpoint.observe(time.perf_counter() - started)
         if self.owns(lane):
-            self._saved(lane)
+            self._saved(lane, False)
 
     async def checkpoint_all(self, *, now: bool = False) -> None:
         await asyncio.gather(*(self.checkpoint(lane, now=now) for lane in self.loaded()))
@@ -150,8 +175,10 @@ class Lanes(Generic[_State]):
     async def _load(self, partition: int) -> Lane[_State]:
         scope = f"{self._kind}/{partition}"
         started = time.perf_counter()
+        if closing := self._closing.pop(partition, None):
+            await closing  # the same scope is not loaded and saved at once
         saved = await self._states.load(scope, partition)
         lane = Lane(scope, partition, self._make(partition, saved), saved.next_offset)
         self._metrics.recovery.set(time.perf_counter() - started)
-        self._saved(lane)
+        self._saved(lane, True)
         return lane

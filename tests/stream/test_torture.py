@@ -85,8 +85,9 @@ def looped(events: list[Event], loops: int) -> list[Event]:
 
 
 def _address(ip: str, n: int) -> str:
-    first, rest = ip.split(".", 1)
-    return f"{int(first) - n}.{rest}"
+    """Another one for each ``n`` up to 190; the recording's begin with 192 and above, or with 2001."""
+    first = ip.replace(":", ".").split(".")[0]
+    return f"{int(first) - n}{ip[len(first) :]}"
 
 
 def test_workers_killed_frozen_and_sent_away(

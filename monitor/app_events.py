@@ -59,6 +59,7 @@ class Events:
         self._pace = Pace()
         self._age_s: float | None = None
         self._telling: dict[int, asyncio.Lock] = {}
+        self._looked_s = self._awake_s = time.monotonic()
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
         started = time.perf_counter()
@@ -90,6 +91,10 @@ class Events:
 
     async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
         """How far behind we are, and what to leave out; who is read to the end and silent holds no windows open."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s > max(self._idle_s / 2, 1.0):
+            self._awake_s = now_s  # we come four times as often, unless we were frozen: the silence was ours
+        self._looked_s = now_s
         assigned = self._app.consumer.assignment()
         waiting = 0
         for lane in lanes.loaded():
@@ -101,8 +106,8 @@ class Events:
                 behind = max(end - lane.next_offset, 0)
                 waiting += behind
                 self._service.metrics.lag_records.labels(str(lane.partition)).set(behind)
-            if time.monotonic() - lane.touched_s < self._idle_s:
-                continue
+            if not lane.quiet or now_s - max(lane.touched_s, self._awake_s) < self._idle_s:
+                continue  # a lane that cannot be saved may have records waiting behind it
             position = await self._app.consumer.position(tp)
             if position is not None and (end is None or position >= end) and lanes.owns(lane):
                 self._announce(lane, lane.state.announce(idle=True))

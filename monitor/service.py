@@ -77,13 +77,13 @@ class Service:
         if result.incidents:
             self._acting.set()
 
-    def saved(self, lane: Lane[PartitionPipeline]) -> None:
-        """A partition's checkpoint: its figures for people."""
-        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark)
+    def saved(self, lane: Lane[PartitionPipeline], loaded: bool) -> None:
+        """A partition's checkpoint, made now or ``loaded``: its figures for people."""
+        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark, loaded=loaded)
 
-    def saved_windows(self, lane: Lane[ShiftWatch]) -> None:
+    def saved_windows(self, lane: Lane[ShiftWatch], loaded: bool) -> None:
         """The same for the models."""
-        self.store.reach(lane.scope, {}, lane.state.closed_ts)
+        self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
 
     async def respond(self, release: Callable[[str, str], None]) -> None:
         """Carry out decisions, take back what is due, keep messages and reports up to date; until ``stop``.

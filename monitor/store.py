@@ -136,10 +136,20 @@ class Store:
                 [(i.id, i.opened_ts, msgspec.json.encode(i), i.revision) for i in incidents],
             )
 
-    def reach(self, scope: str, verdicts: Mapping[str, int], event_ts: float) -> None:
-        """How far a scope's last checkpoint has come; for people and the command line, nobody recovers from it."""
-        query = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
-        self._write(query, (scope, msgspec.json.encode(verdicts), event_ts))
+    def reach(self, scope: str, verdicts: Mapping[str, int], event_ts: float, *, loaded: bool = False) -> None:
+        """How far a scope's last checkpoint has come; for people and the command line, nobody recovers from it.
+
+        A former owner that does not know yet takes nothing back: only whoever has just ``loaded`` may say less.
+        """
+        reached = (sum(verdicts.values()), event_ts)
+        with transaction(self._db, self._lock) as db:
+            known = db.execute("SELECT verdicts, event_ts FROM progress WHERE scope = ?", (scope,)).fetchone()
+            if known and not loaded:
+                counted = sum(msgspec.json.decode(known[0], type=dict[str, int]).values())
+                if (counted, float(known[1])) > reached:
+                    return
+            values = (scope, msgspec.json.encode(verdicts), event_ts)
+            db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", values)
 
     def address(self, pairs: Iterable[tuple[str, str]]) -> None:
         """(address, client) pairs that came together."""

@@ -61,6 +61,16 @@ class WorkerProcess:
                 self.kill()
         return self._process.returncode
 
+    def signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, and before its first start."""
+        return None if self._process is None else self._process.poll()
+
     def readiness(self) -> dict[str, Any] | None:
         """What ``/readyz`` says; None while it does not answer. Raises WorkerError if the process is gone."""
         if self._process is None or self._process.poll() is not None:

@@ -169,3 +169,16 @@ def test_old_published_findings_go_and_nothing_else(path: Path) -> None:
     assert store.prune(before_ts=7.0, batch=2) == 0
     store.note([finding(ts=11.0)], [], 1.0)
     store.close()
+
+
+def test_a_former_owner_takes_no_progress_back(path: Path) -> None:
+    """It may still save once when a new owner has gone on; a new owner, though, may begin further back."""
+    store = Store(path)
+    store.reach("events/0", {"clean": 3, "flagged": 1}, 50.0)
+    store.reach("events/0", {"clean": 3}, 50.0)
+    store.reach("events/0", {"clean": 3, "flagged": 1}, 49.0)
+    assert (store.verdicts(), store.reached()) == ({"clean": 3, "flagged": 1}, {"events/0": 50.0})
+    store.reach("events/0", {"clean": 2}, 40.0, loaded=True)
+    assert (store.verdicts(), store.reached()) == ({"clean": 2}, {"events/0": 40.0})
+    store.reach("events/0", {"clean": 5}, 60.0)
+    assert (store.verdicts(), store.reached()) == ({"clean": 5}, {"events/0": 60.0})

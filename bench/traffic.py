@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from monitor.codec import encode_compact, encode_json
+from monitor.codec import encode_compact
+from monitor.codec.tensors import to_list
 from monitor.event import Event
 from replay.schedule import Record
 
@@ -57,7 +59,7 @@ def tabular_events(
 def encoded(events: Sequence[Event], form: str) -> list[Record]:
     """Kafka records of the events: one each in JSON, up to 20 of one client in compact form."""
     if form == "json":
-        return [Record(e.ts, e.client.encode(), encode_json(e)) for e in events]
+        return [Record(e.ts, e.client.encode(), value) for e, value in zip(events, _json(events), strict=True)]
     waiting: dict[str, list[Event]] = {}
     records = []
     for e in events:
@@ -68,3 +70,23 @@ def encoded(events: Sequence[Event], form: str) -> list[Record]:
             mine.clear()
     records += [Record(m[-1].ts, c.encode(), encode_compact(m)) for c, m in waiting.items() if m]
     return records
+
+
+def _json(events: Sequence[Event]) -> list[bytes]:
+    """What ``encode_json`` makes of the events, with the decimals of all of them worked out together."""
+    x = np.reshape(to_list(np.concatenate([e.x for e in events])), (len(events), -1)).tolist()
+    scores = np.reshape(to_list(np.concatenate([e.scores for e in events])), (len(events), -1)).tolist()
+    encoder = msgspec.json.Encoder()
+    return [
+        encoder.encode(
+            {
+                "id": e.id,
+                "ts": e.ts,
+                "model": e.model,
+                "client": {"id": e.client_id, "ip": e.client_ip},
+                "inputs": inputs,
+                "outputs": {"scores": outputs, "label": label},
+            }
+        )
+        for e, inputs, outputs, label in zip(events, x, scores, (int(e.labels[0]) for e in events), strict=True)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import urllib.request
 import uuid
@@ -49,16 +50,25 @@ class BenchWorker(WorkerProcess):
         }
         self.config = folder / "vedette.yaml"
         self.config.write_bytes(msgspec.yaml.encode(config))
-        super().__init__(self.config, self.port, folder / "worker.log")
+        self.log = folder / "worker.log"
+        super().__init__(self.config, self.port, self.log)
 
     def judged(self) -> int:
         """Verdicts given so far, checkpointed or not; 0 while it does not answer."""
+        return int(self.metric("vedette_events_total"))
+
+    def metric(self, name: str) -> float:
+        """The sum over its labels; 0 while the worker does not answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5.0) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
-            return 0
-        return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("vedette_events_total{")))
+            return 0.0
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
+
+    def loaded_bytes(self) -> int:
+        """State that workers here have read at their start, as their log says."""
+        return sum(map(int, re.findall(r"state loaded .*?bytes=(\d+)", self.log.read_text(encoding="utf-8"))))
 
     def cpu_s(self) -> float:
         """Processor time of all threads, in user and system mode."""

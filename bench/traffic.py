@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -32,13 +33,10 @@ def tabular_events(
 
     ``start_s``: when the first one comes, seconds after the traffic's epoch. ``owner``: each event's client, ``(n,)``.
     """
-    shape_rng, rng = np.random.default_rng(0), np.random.default_rng(seed)
-    mixing = shape_rng.normal(size=(min(d, 20), d))
-    weights = shape_rng.normal(size=(d, 3)) / np.sqrt(d)
+    rng = np.random.default_rng(seed)
+    mixing, _ = _model(d)
     x = (rng.normal(size=(n, len(mixing))) @ mixing + 0.3 * rng.normal(size=(n, d))).astype(np.float32)
-    logits = x @ weights
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+    scores = classify(x)
     owner = rng.integers(clients, size=n) if owner is None else owner
     return [
         Event(
@@ -54,6 +52,20 @@ def tabular_events(
         )
         for i in range(n)
     ]
+
+
+def classify(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Class probabilities ``(n, 3)`` of the model that the traffic is of."""
+    logits = x @ _model(x.shape[1])[1]
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+@cache
+def _model(d: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """How the features hang together, ``(k, d)``, and the classifier's weights, ``(d, 3)``."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(min(d, 20), d)), rng.normal(size=(d, 3)) / np.sqrt(d)
 
 
 def encoded(events: Sequence[Event], form: str) -> list[Record]:

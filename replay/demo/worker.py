@@ -43,6 +43,13 @@ class WorkerProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
 
+    @property
+    def pid(self) -> int:
+        """Of the running process. Raises WorkerError if there is none."""
+        if self._process is None or self._process.poll() is not None:
+            raise WorkerError("the worker does not run")
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: no goodbye, as in a crash."""
         if self._process is not None:

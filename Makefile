@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports check format bench kafka clean
+.PHONY: help install demo test lint types imports check format bench torture kafka clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ format: $(STAMP)  ## put the code in form
 bench: $(STAMP)  ## speed and quality benchmarks
 	@for file in $$(grep -l '^if __name__ == "__main__"' bench/*.py | sort); do \
 	  $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
+
+torture: $(STAMP)  ## the stream under violence at full counts, on both brokers: 300 kills, 10 broker restarts (20 min)
+	VEDETTE_TORTURE=full VEDETTE_KAFKA=both $(BIN)/python -m pytest -s tests/stream/test_torture.py $(ARGS)
 
 kafka:  ## a local Apache Kafka on localhost:9092, until Ctrl-C (needs Java and, once, Maven)
 	scripts/apache-kafka --port 9092

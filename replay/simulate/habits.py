@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from replay.simulate.images import CLASSES, Array, Images
+from replay.simulate.datasets.examples import Array, Examples
+from replay.simulate.datasets.registry import DataSet, Device
 from replay.simulate.scenario import Habit
-from replay.simulate.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One request: scenario time in seconds and input ``(64,)``; ``redelivered`` repeats the last one, id and all."""
+    """One request: scenario time in seconds and input ``(d,)``; ``redelivered`` repeats the last one, id and all.
+
+    ``client`` and ``ip``: who sends it and from where, where that is not as the scenario says of the client.
+    """
 
     at_s: float
     x: Array
     redelivered: bool = False
+    client: str = ""
+    ip: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """What one honest client works with. ``mix``: how often it sends each digit, ``(10,)``, sums to 1."""
+    """What one honest client works with. ``mix``: how often it sends each class, ``(classes,)``, sums to 1."""
 
     rng: np.random.Generator
-    sensor: Sensor
-    images: Images
+    sensor: Device
+    images: Examples
     mix: Array
     duration_s: float
+    next_device: Callable[[], Device]
 
     def pick(self) -> Array:
-        """A picture of a digit drawn from the mix."""
-        digit = int(self.rng.choice(CLASSES, p=self.mix))
+        """An example of a class drawn from the mix."""
+        digit = int(self.rng.choice(len(self.mix), p=self.mix))
         return np.asarray(self.images.x[int(self.rng.choice(self.images.of_class(digit)))])
 
     def shot(self, at_s: float) -> Array:
@@ -108,7 +114,7 @@ def _camera(person: Person) -> Iterator[Request]:
         frames = int(person.rng.integers(15, 41))
         for frame in range(frames):
             blend = 0.5 - 0.5 * np.cos(np.pi * frame / frames)
-            x = person.sensor.capture((1.0 - blend) * scene + blend * following, at_s, steady=True)
+            x = person.sensor.capture(person.sensor.between(scene, following, blend), at_s, steady=True)
             yield Request(at_s, x)
             at_s += period_s + float(person.rng.normal(0.0, 0.02))
         scene = following
@@ -123,6 +129,13 @@ def _redelivered(person: Person) -> Iterator[Request]:
             yield Request(request.at_s, request.x, redelivered=True)
 
 
+def _migrating(person: Person) -> Iterator[Request]:
+    """An ordinary client that moves to a new device half way: another camera, and as a rule another address."""
+    moved, half_s = replace(person, sensor=person.next_device()), person.duration_s / 2
+    for at_s in person.uneven(person.rng.uniform(0.08, 0.24)):
+        yield Request(at_s, (person if at_s < half_s else moved).shot(at_s))
+
+
 #: A noisy old sensor differs from an ordinary client in its camera alone.
 _HABITS: Final[dict[Habit, Callable[[Person], Iterator[Request]]]] = {
     "ordinary": _ordinary,
@@ -134,6 +147,7 @@ _HABITS: Final[dict[Habit, Callable[[Person], Iterator[Request]]]] = {
     "specialist": _specialist,
     "noisy-sensor": _ordinary,
     "redelivered": _redelivered,
+    "migrating": _migrating,
 }
 
 #: Standard deviation of an old sensor's noise, of full scale; an ordinary one has 0.01 to 0.03.
@@ -141,11 +155,16 @@ OLD_SENSOR_NOISE_SD: Final = 0.07
 
 
 def honest_requests(
-    habit: Habit, images: Images, rng: np.random.Generator, duration_s: float, dirty_from_s: float
+    habit: Habit, data: DataSet, images: Examples, rng: np.random.Generator, duration_s: float, dirty_from_s: float
 ) -> list[Request]:
     """All requests of one client in the order of their time, each before ``duration_s``."""
     noise_sd = OLD_SENSOR_NOISE_SD if habit == "noisy-sensor" else None
-    mix = np.eye(CLASSES)[int(rng.integers(CLASSES))] if habit == "specialist" else rng.dirichlet(np.full(CLASSES, 2.0))
-    person = Person(rng, Sensor.draw(rng, noise_sd, dirty_from_s), images, mix, duration_s)
+    k = data.space.classes
+    mix = np.eye(k)[int(rng.integers(k))] if habit == "specialist" else rng.dirichlet(np.full(k, 2.0))
+
+    def device() -> Device:
+        return data.device(rng, noise_sd, dirty_from_s)
+
+    person = Person(rng, device(), images, mix, duration_s, device)
     requests = [request for request in _HABITS[habit](person) if request.at_s < duration_s]
     return sorted(requests, key=lambda request: request.at_s)

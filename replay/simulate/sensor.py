@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from replay.simulate.images import SIDE, Array
+from replay.simulate.datasets.examples import Array, Examples, Labels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,7 @@ class Sensor:
         shift_px: largest shift, pixels.
         noise_sd: standard deviation of the sensor noise, in units of full scale.
         dirty_from_s: scenario time in seconds at which the lens gets dirty; infinity for never.
+        side: pixels across the picture.
         dim: brightness factor of the dirty lens. ``blur_px``: standard deviation of its Gaussian blur, pixels.
     """
 
@@ -33,11 +34,19 @@ class Sensor:
     shift_px: float
     noise_sd: float
     dirty_from_s: float = math.inf
+    side: int = 8
     dim: float = 0.75
     blur_px: float = 0.55
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, noise_sd: float | None = None, dirty_from_s: float = math.inf) -> Sensor:
+    def draw(
+        cls,
+        rng: np.random.Generator,
+        noise_sd: float | None = None,
+        dirty_from_s: float = math.inf,
+        *,
+        side: int = 8,
+    ) -> Sensor:
         """A camera of ordinary make, its traits drawn from ``rng``, which also feeds its noise."""
         return cls(
             rng=rng,
@@ -46,11 +55,12 @@ class Sensor:
             shift_px=float(rng.uniform(0.1, 0.4)),
             noise_sd=float(rng.uniform(0.01, 0.03)) if noise_sd is None else noise_sd,
             dirty_from_s=dirty_from_s,
+            side=side,
         )
 
     def capture(self, image: Array, at_s: float, steady: bool = False) -> Array:
-        """One picture ``(64,)`` of ``image`` ``(64,)`` at ``at_s`` seconds; ``steady`` varies noise alone."""
-        picture = image.reshape(SIDE, SIDE)
+        """One picture ``(d,)`` of ``image`` ``(d,)`` at ``at_s`` seconds; ``steady`` varies noise alone."""
+        picture = image.reshape(self.side, self.side)
         gain = self.gain
         if not steady:
             offset = self.rng.uniform(-self.shift_px, self.shift_px, size=2)
@@ -61,3 +71,17 @@ class Sensor:
             picture = ndimage.gaussian_filter(np.clip(picture, 0.0, 1.0), self.blur_px, mode="constant") * self.dim
         picture = picture + self.rng.normal(0.0, self.noise_sd, size=picture.shape)
         return np.asarray(np.clip(picture, 0.0, 1.0), dtype=np.float64).reshape(-1)
+
+    def between(self, scene: Array, following: Array, blend: float) -> Array:
+        """One picture melting into another."""
+        return np.asarray((1.0 - blend) * scene + blend * following)
+
+
+def varied(examples: Examples, seed: int, copies: int, side: int) -> tuple[Array, Labels]:
+    """The examples and ``copies`` variations of them, as seen through as many cameras."""
+    rng = np.random.default_rng(seed)
+    x = [examples.x]
+    for _ in range(copies):
+        sensor = Sensor.draw(rng, side=side)
+        x.append(np.stack([sensor.capture(image, 0.0) for image in examples.x]))
+    return np.concatenate(x), np.tile(examples.y, copies + 1)

@@ -10,7 +10,8 @@ from replay.labels import split_label
 from replay.simulate import Attacker, HonestClient, MissingExtraError, Scenario, ScenarioError, simulate
 from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.registry import ATTACKS, attack_scenario
-from replay.simulate.images import Array, photo_patches, traffic_images
+from replay.simulate.datasets.examples import Array
+from replay.simulate.images import photo_patches, traffic_images
 from replay.simulate.oracle import BudgetSpent, Oracle, seeded_globals
 from replay.simulate.sensor import Sensor
 from replay.simulate.served import served_model
@@ -42,7 +43,7 @@ def test_every_attack_sends_valid_queries_within_its_budget_and_repeats_with_its
 @pytest.mark.parametrize("name", ["pgd", "fgm"])
 def test_white_box_queries_fool_the_model_and_lie_within_eps_of_a_picture(name: str) -> None:
     sent = queries_of(context(name, 20, eps=0.25))
-    x, y = context(name, 20, eps=0.25).own_pictures(60)
+    x, y = context(name, 20, eps=0.25).own_examples(60)
     distances = np.abs(sent[:, None, :] - x[None, :, :]).max(axis=2)
     assert distances.min(axis=1).max() <= 0.25 + 1e-4
     shown = y[distances.argmin(axis=1)]
@@ -107,7 +108,11 @@ def test_unknown_attack_lists_the_names() -> None:
 
 
 def test_families_are_those_of_the_findings() -> None:
-    assert {scenario.family for scenario in ATTACKS.values()} == {Attack.EVASION, Attack.EXTRACTION}
+    assert {scenario.family for scenario in ATTACKS.values()} == {
+        Attack.EVASION,
+        Attack.EXTRACTION,
+        Attack.INFERENCE,
+    }
 
 
 def test_without_the_toolbox_honest_traffic_works_and_attacks_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

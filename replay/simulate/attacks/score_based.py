@@ -7,7 +7,7 @@ from art.attacks.evasion import SquareAttack, ZooAttack
 
 from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.estimators import black_box
-from replay.simulate.images import SIDE, Array
+from replay.simulate.datasets.examples import Array
 
 
 def square(context: AttackContext) -> None:
@@ -16,7 +16,7 @@ def square(context: AttackContext) -> None:
     attack = SquareAttack(classifier, norm=np.inf, eps=context.spec.eps, max_iter=2000, nb_restarts=1, verbose=False)
 
     def run(picture: Array, _start: Array) -> None:
-        attack.generate(x=picture.reshape(1, SIDE, SIDE, 1).astype(np.float32))
+        attack.generate(x=picture.reshape(1, *context.space.shape, 1).astype(np.float32))
 
     context.for_each_target(run)
 

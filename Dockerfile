@@ -22,7 +22,8 @@ COPY replay/data/clean.jsonl.zst /opt/vedette/clean.jsonl.zst
 
 ENV PATH=/opt/vedette/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CACHE_DIR=/var/lib/vedette/numba
 USER vedette
 WORKDIR /var/lib/vedette
 VOLUME /var/lib/vedette

@@ -22,8 +22,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bench.results import Table, publish
-from bench.throughput import encoded
-from bench.traffic import tabular_events
+from bench.traffic import encoded, tabular_events
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.panel import Panel

@@ -34,12 +34,14 @@ class Table:
         return "\n".join(lines)
 
 
-def publish(table: Table, command: str) -> None:
-    """Print the table and put it into RESULTS.md in place of the former one with the same id."""
+def publish(table: Table, command: str, *, keep: bool = True) -> None:
+    """Print the table and, to ``keep`` it, put it into RESULTS.md in place of the former one with the same id."""
     stamp = f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores"
     notes = f"\n\n{table.notes}" if table.notes else ""
     section = f"## {table.id}\n\n{table.title}. `{command}` ({stamp})\n\n{table.markdown()}{notes}\n"
-    print(section)
+    print(section, flush=True)
+    if not keep:
+        return
     known = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else _PREAMBLE
     pattern = re.compile(rf"^## {re.escape(table.id)}\n.*?(?=^## |\Z)", re.M | re.S)
     known = pattern.sub(lambda _: section + "\n", known) if pattern.search(known) else f"{known.rstrip()}\n\n{section}"

@@ -30,12 +30,17 @@ class AlertsFile:
             self._known = {msgspec.json.decode(line, type=_Id).id for line in whole.splitlines() if line.strip()}
 
     def append(self, findings: Iterable[Finding]) -> int:
-        """Write those that are new, flushed to disk; how many."""
+        """Write those that are new, flushed to disk; how many. Raises OSError; the file is then as it was."""
         new = {f.id: f for f in findings if f.id not in self._known}
         if new:
             with self._path.open("ab") as file:
-                file.write(b"".join(msgspec.json.encode(f) + b"\n" for f in new.values()))
-                file.flush()
-                os.fsync(file.fileno())
+                end = file.tell()
+                try:
+                    file.write(b"".join(msgspec.json.encode(f) + b"\n" for f in new.values()))
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    os.truncate(self._path, end)  # a disk that is full may have taken half a line
+                    raise
             self._known.update(new)
         return len(new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from monitor.changelog import Changelog
 from monitor.codec.limits import Limits
 from monitor.delivery import BatchApp, batches
 from monitor.event import Reason, Rejection
+from monitor.group_offsets import GroupOffsets
 from monitor.intake import DeadLetter, Record
 from monitor.lanes import Lane, Lanes
 from monitor.layout import Layout
@@ -101,7 +103,9 @@ class _Worker:
         self._layout = layout
         self.service = service
         self._states = _states(settings, layout, service)
+        self._offsets = GroupOffsets(settings.kafka)
         self._started = False
+        self._generation = -1
         stream, topics = settings.stream, settings.topics
         self._events = Events(
             app,
@@ -117,6 +121,7 @@ class _Worker:
             self._states,
             service.metrics,
             lambda partition, saved: service.runtime.pipeline(partition, saved.values, layout.sources),
+            begin=partial(self._offsets.of, layout.judged),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved,
         )
@@ -125,6 +130,7 @@ class _Worker:
             self._states,
             service.metrics,
             lambda _, saved: service.runtime.watch(saved.values, layout.partitions),
+            begin=partial(self._offsets.of, topics.windows.name),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved_windows,
         )
@@ -134,7 +140,7 @@ class _Worker:
         ]
         if stream.rekey:
             limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
-            rekey = Rekey(app, layout.judged, layout.partitions, limits)
+            rekey = Rekey(app, layout.judged, layout.partitions, limits, self._events.refuse)
             self._agent(topics.events.name, rekey.run)
         self._findings = app.topic(topics.findings.name, **_RAW)
 
@@ -180,15 +186,21 @@ class _Worker:
         if not self._started:
             await self._states.start()
             self._started = True
+        # A member of two generations in a row has owned its partitions without a break. One that was thought dead
+        # has not: while it slept, somebody else may have gone on with them.
+        generation = self._app.consumer_generation_id
+        keep, self._generation = generation == self._generation + 1, generation
         held = set(assigned)
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
+        self._offsets.forget()
         for reader in self._readers:
             reader.reassigned()
-        self.lanes.assign(mine)
-        self.windows.assign({tp.partition for tp in held if tp.topic == self._settings.topics.windows.name})
+        self.lanes.assign(mine, keep=keep)
+        windows = {tp.partition for tp in held if tp.topic == self._settings.topics.windows.name}
+        self.windows.assign(windows, keep=keep)
         self.service.ready(mine)
         self.service.metrics.rebalances.inc()
-        log.info("partitions assigned", partitions=sorted(mine))
+        log.info("partitions assigned", partitions=sorted(mine), generation=generation, kept=keep)
 
     async def revoked(self, _app: Any, _revoked: Iterable[TP], **_: Any) -> None:
         """Save while it is ours, so that the next owner has little to do again."""

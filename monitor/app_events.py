@@ -30,6 +30,11 @@ _TOO_LARGE = {"MessageSizeTooLargeError", "RecordListTooLargeError"}
 _MANY_LETTERS = 2000
 
 
+def is_too_large(error: BaseException) -> bool:
+    """Did the producer or the broker find a record too large?"""
+    return bool({type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE)
+
+
 class Events:
     """``handle`` for the reader of events. Sends begin at once and are awaited by the lane's checkpoint."""
 
@@ -54,6 +59,7 @@ class Events:
         self._pace = Pace()
         self._age_s: float | None = None
         self._telling: dict[int, asyncio.Lock] = {}
+        self._looked_s = self._awake_s = time.monotonic()
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
         started = time.perf_counter()
@@ -77,8 +83,18 @@ class Events:
         lane.await_before_saving(under_way)
         return under_way
 
+    async def refuse(self, letter: DeadLetter) -> None:
+        """Bury what never reached a partition that is judged: the metrics count it, no verdict does."""
+        self._service.metrics.events.labels("dead_letter").inc()
+        self._service.metrics.rejected.labels(letter.rejection.reason.value).inc()
+        await self._bury(letter)
+
     async def look_around(self, lanes: Lanes[PartitionPipeline]) -> None:
         """How far behind we are, and what to leave out; who is read to the end and silent holds no windows open."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s > max(self._idle_s / 2, 1.0):
+            self._awake_s = now_s  # we come four times as often, unless we were frozen: the silence was ours
+        self._looked_s = now_s
         assigned = self._app.consumer.assignment()
         waiting = 0
         for lane in lanes.loaded():
@@ -90,8 +106,8 @@ class Events:
                 behind = max(end - lane.next_offset, 0)
                 waiting += behind
                 self._service.metrics.lag_records.labels(str(lane.partition)).set(behind)
-            if time.monotonic() - lane.touched_s < self._idle_s:
-                continue
+            if not lane.quiet or now_s - max(lane.touched_s, self._awake_s) < self._idle_s:
+                continue  # a lane that cannot be saved may have records waiting behind it
             position = await self._app.consumer.position(tp)
             if position is not None and (end is None or position >= end) and lanes.owns(lane):
                 self._announce(lane, lane.state.announce(idle=True))
@@ -135,7 +151,7 @@ class Events:
         try:
             await (await self._dead.send(key=record.key, value=value, headers=headers))
         except Exception as error:
-            if not {type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE:
+            if not is_too_large(error):
                 raise
             self._service.spool(letter)
             log.warning("dead letter too large for its topic, kept in the spool", bytes=len(letter.raw))

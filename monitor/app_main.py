@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Iterable
 
 import faust
 import structlog
+from threadpoolctl import threadpool_limits
 
 from monitor.app import build
 from monitor.core import Core
 from monitor.layout import Layout
 from monitor.service import Service
 from monitor.settings import Settings
+
+#: Allocations between two looks for garbage in cycles. A batch makes thousands of objects and drops them all again: by
+#: Python's own setting the collector walks through each batch several times.
+_COLLECT_EVERY = 50_000
 
 
 def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]) -> None:
@@ -32,4 +38,9 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
         app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
     )
     worker.spinner = None  # it writes terminal codes into the log
+    # The products are small: a second thread would mostly wait for them, and it waits without letting go of its core.
+    threadpool_limits(1, user_api="blas")
+    gc.collect()
+    gc.freeze()  # what is imported and loaded by now stays: nobody need look at it again
+    gc.set_threshold(_COLLECT_EVERY, 20, 20)
     worker.execute_from_commandline()

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 _SEPARATOR: Final = "\x1f"
+_NOTHING: Final = -1
 
 
 class Marker(msgspec.Struct, array_like=True, frozen=True, tag="marker"):
@@ -88,7 +89,7 @@ class Fold:
         self._pending: list[tuple[bytes, Part | Gone]] = []
         self._seen: dict[bytes, None] = {}
         self._commits: dict[str, _Commits] = {}
-        self._last = Commit(0, 0)
+        self._last = Commit(_NOTHING, 0)
         self._name_of: dict[bytes, str] = {}
         self.live: dict[str, Value] = {}
 
@@ -119,8 +120,9 @@ class Fold:
             self._pending.append((raw_key, entry))
 
     @property
-    def next_offset(self) -> int:
-        return self._last.next_offset
+    def next_offset(self) -> int | None:
+        """None before the first commit."""
+        return None if self._last.next_offset == _NOTHING else self._last.next_offset
 
     @property
     def missing(self) -> int:

@@ -44,6 +44,8 @@ def semantic_errors(s: Settings) -> list[str]:
         errors.append("kafka.brokers: name at least one HOST:PORT")
     if not 0 <= s.web.port <= 65535:
         errors.append(f"web.port: {s.web.port} is no port")
+    if s.stream.rekey and s.stream.delivery != "batch":
+        errors.append("stream.rekey: needs stream.delivery batch; stock delivery can leave records out in a rebalance")
     errors += _topic_errors(s) + _overload_errors(s) + _policy_errors(s) + _secret_errors(s)
     for i, network in enumerate(s.response.allowlist.networks):
         try:

@@ -11,8 +11,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from monitor.metrics import Metrics
-from monitor.state import Saved, StateStore
+from monitor.state import Saved, StateStore, StateTakenError
+
+log = structlog.get_logger("vedette.lanes")
 
 
 class Remembering(Protocol):
@@ -51,6 +55,22 @@ class Lane(Generic[_State]):
         self._waiting: list[Ackable] = []
         self._sends: list[Awaitable[object]] = []
         self._saving = asyncio.Lock()
+        self._torn = False
+        self._closed = False
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is unsaved, or being saved."""
+        return not self.dirty and not self._saving.locked()
+
+    def close(self) -> asyncio.Task[None]:
+        """No checkpoint begins any more; the task is done when the last one is."""
+        self._closed = True
+        return asyncio.create_task(self._until_saved(), name=f"close {self.scope}")
+
+    async def _until_saved(self) -> None:
+        async with self._saving:
+            pass
 
     def cover(self, records: Ackable, next_offset: int) -> None:
         """``state`` now holds these records; they are acknowledged by the next checkpoint."""
@@ -65,10 +85,16 @@ class Lane(Generic[_State]):
         self.dirty = True
 
     async def checkpoint(self, states: StateStore) -> int:
-        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged."""
+        """Bytes written. Raises what the store or a send raises; the records are then not acknowledged.
+
+        After that nothing more can be saved: the next changes would be saved without those that were lost.
+        """
         async with self._saving:
-            if not self.dirty:
+            if self._closed or not self.dirty:
                 return 0
+            if self._torn:
+                raise RuntimeError(f"{self.scope}: its last checkpoint was not completed")
+            self._torn = True
             waiting, sends, covered = self._waiting, self._sends, self.next_offset
             self._waiting, self._sends, self.dirty = [], [], False
             changes = self.state.delta()
@@ -77,6 +103,7 @@ class Lane(Generic[_State]):
             for records in waiting:
                 records.ack()
             self.saved_s = time.monotonic()
+            self._torn = False
             return written
 
 
@@ -90,30 +117,42 @@ class Lanes(Generic[_State]):
         metrics: Metrics,
         make: Callable[[int, Saved], _State],
         *,
+        begin: Callable[[int], Awaitable[int | None]],
         checkpoint_s: float,
-        saved: Callable[[Lane[_State]], None],
+        saved: Callable[[Lane[_State], bool], None],
     ) -> None:
         """
         Args:
             kind: scopes are named ``KIND/PARTITION``.
             make: the state of a partition from what was saved of it.
+            begin: up to which offset the group has read a partition, None for nothing; asked where no state is.
             checkpoint_s: at least this long between two checkpoints of a lane.
-            saved: told of a lane that has been loaded or saved.
+            saved: told of a lane that has been loaded (True) or saved (False).
         """
         self._kind = kind
         self._states = states
         self._metrics = metrics
         self._make = make
+        self._begin = begin
         self._checkpoint_s = checkpoint_s
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
+        self._closing: dict[int, asyncio.Task[None]] = {}
 
-    def assign(self, partitions: Collection[int]) -> None:
-        """Own exactly these. What a lane that goes has not saved, its next owner works out again."""
-        for gone in self._lanes.keys() - set(partitions):
-            self._lanes.pop(gone).cancel()
+    def assign(self, partitions: Collection[int], *, keep: bool = True) -> None:
+        """Own exactly these. What a lane that goes has not saved, its next owner works out again.
+
+        ``keep``: nobody else can have owned since those that we own already; else they are loaded again.
+        """
+        for gone in self._lanes.keys() - set(partitions if keep else ()):
+            self._drop(gone)
         for new in set(partitions) - self._lanes.keys():
             self._lanes[new] = asyncio.create_task(self._load(new), name=f"load {self._kind}/{new}")
+
+    def _drop(self, partition: int) -> None:
+        task = self._lanes.pop(partition)
+        if not task.cancel() and not task.cancelled() and task.exception() is None:
+            self._closing[partition] = task.result().close()
 
     async def get(self, partition: int) -> Lane[_State] | None:
         """The lane, loaded; None if the partition is not ours (any more)."""
@@ -139,10 +178,15 @@ class Lanes(Generic[_State]):
         if not lane.dirty or not self.owns(lane) or not (now or time.monotonic() - lane.saved_s >= self._checkpoint_s):
             return
         started = time.perf_counter()
-        self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
+        try:
+            self._metrics.checkpoint_bytes.observe(await lane.checkpoint(self._states))
+        except StateTakenError:
+            if self.owns(lane):
+                raise
+            return  # it went while it was being saved; its records come again
         self._metrics.checkpoint.observe(time.perf_counter() - started)
         if self.owns(lane):
-            self._saved(lane)
+            self._saved(lane, False)
 
     async def checkpoint_all(self, *, now: bool = False) -> None:
         await asyncio.gather(*(self.checkpoint(lane, now=now) for lane in self.loaded()))
@@ -150,8 +194,15 @@ class Lanes(Generic[_State]):
     async def _load(self, partition: int) -> Lane[_State]:
         scope = f"{self._kind}/{partition}"
         started = time.perf_counter()
+        if closing := self._closing.pop(partition, None):
+            await closing  # the same scope is not loaded and saved at once
         saved = await self._states.load(scope, partition)
-        lane = Lane(scope, partition, self._make(partition, saved), saved.next_offset)
+        next_offset = saved.next_offset
+        if next_offset is None:
+            next_offset = await self._begin(partition) or 0
+            if next_offset:  # the state topic was made anew, or ``stream.state`` is another
+                log.warning("no state, but the group has read this before: goes on there", scope=scope, at=next_offset)
+        lane = Lane(scope, partition, self._make(partition, saved), next_offset)
         self._metrics.recovery.set(time.perf_counter() - started)
-        self._saved(lane)
+        self._saved(lane, True)
         return lane

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,11 +15,29 @@ from monitor.intake import Record, SourceRecord
 
 HEADER: Final = "vedette-origin"
 _STATE: Final = "origins"
+_FORM: Final = re.compile(rb"(\d{1,10}):(\d{1,19}):(\d{1,10})")
+_MAX_OFFSET: Final = 2**63 - 1
+
+
+class Origin(NamedTuple):
+    """Where a record came from: the ``part``-th of those that the source record at ``offset`` became."""
+
+    partition: int
+    offset: int
+    part: int
 
 
 def origin_header(partition: int, offset: int, part: int) -> tuple[str, bytes]:
-    """The record was the ``part``-th that came of the source record at ``offset``."""
+    """The header that says so."""
     return HEADER, b"%d:%d:%d" % (partition, offset, part)
+
+
+def origin_of(record: SourceRecord) -> Origin | None:
+    """None without a header, and for one that ``origin_header`` did not make. Of several the last counts."""
+    value = dict(record.headers).get(HEADER) if record.headers else None
+    found = _FORM.fullmatch(value) if value else None
+    origin = Origin(*map(int, found.groups())) if found else None
+    return origin if origin is not None and origin.offset <= _MAX_OFFSET else None
 
 
 class Origins:
@@ -36,33 +55,35 @@ class Origins:
         self._told_ts = float("-inf")
         self._changed = False
 
-    def fresh(self, records: Sequence[SourceRecord], next_offset: int, limits: Limits) -> list[SourceRecord]:
+    def fresh(
+        self, records: Sequence[SourceRecord], next_offset: int, limits: Limits, now: float | None = None
+    ) -> list[SourceRecord]:
         """Those to be judged, in order. A tick stands for the time that all sources have promised.
 
-        Records without an origin are left as they are.
+        Records without an origin are left as they are. ``limits`` and ``now`` are those of ``monitor.intake.take``.
         """
         kept: list[SourceRecord] = []
         for record in records:
-            origin = dict(record.headers).get(HEADER) if record.headers else None
             if record.offset < next_offset:
                 continue
+            origin = origin_of(record)
             if origin is None:
                 kept.append(record)
                 continue
-            source, offset, part = map(int, origin.split(b":"))
-            if (offset, part) <= self._newest.get(source, (-1, -1)):
+            source, at = origin.partition, (origin.offset, origin.part)
+            if at <= self._newest.get(source, (-1, -1)):
                 continue
-            self._newest[source] = (offset, part)
+            self._newest[source] = at
             self._changed = True
-            taken = self._tick(record, source, limits)
+            taken = self._tick(record, source, limits, now)
             if taken is not None:
                 kept.append(taken)
         return kept
 
-    def _tick(self, record: SourceRecord, source: int, limits: Limits) -> SourceRecord | None:
+    def _tick(self, record: SourceRecord, source: int, limits: Limits, now: float | None) -> SourceRecord | None:
         """The record itself, or for a tick the common one, if that has moved."""
         try:
-            ts = decode_tick(record.value, record.headers, limits)
+            ts = decode_tick(record.value, record.headers, limits, now)
         except Rejection:
             return record  # to be buried like any other
         if ts is None:

@@ -13,10 +13,11 @@ who can choose ids could choose to be left out of sums; what sees every row at a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
+import msgspec
 import numpy as np
 
 from detectors.batch import BoolArray
@@ -64,7 +65,9 @@ PLANS: Final = (
 
 def degraded(finding: Finding, plan: Plan) -> Finding:
     """The finding, saying in its evidence how closely was looked when it was made, if less than usual."""
-    return replace(finding, evidence=finding.evidence | {"degraded": plan.note}) if plan.level else finding
+    if not plan.level:
+        return finding
+    return msgspec.structs.replace(finding, evidence=finding.evidence | {"degraded": plan.note})
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ class Reporting:
         """Bring messages and reports of changed incidents, and of those that have gone quiet, up to date."""
         quiet_s = self._settings.response.resolve_after_s
         todo = self._stale | {i for i, seen in self._unresolved.items() if watermark - seen > quiet_s}
-        self._stale -= todo
         for incident_id in sorted(todo):
             found = self._store.incident(incident_id)
             if found is None:
+                self._stale.discard(incident_id)
                 continue
             incident, mark = found
             actions = self._response.ledger.find(incident_id=incident_id)
@@ -49,6 +49,7 @@ class Reporting:
                 self._unresolved.pop(incident_id, None)
             self._write(incident, actions, status)
             self._response.outbox.refresh(self._notice(incident, actions, mark, status), self._response.clock())
+            self._stale.discard(incident_id)  # not before: what fails is tried again
 
     def notice_for(self, incident_id: str) -> Notice | None:
         """The message about an incident as it is now; None if there is none."""

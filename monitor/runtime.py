@@ -85,8 +85,9 @@ class Runtime:
         """Decode; the caller must store the dead letters safely before it saves the state."""
         if self._core.settings.stream.rekey:
             after = max(records[-1].offset + 1, next_offset)
-            records = pipeline.origins.fresh(records, next_offset, self._limits)
-            taken = take(topic, partition, records, next_offset, self._limits, self._clock())
+            now = self._clock()
+            records = pipeline.origins.fresh(records, next_offset, self._limits, now)
+            taken = take(topic, partition, records, next_offset, self._limits, now)
             taken.next_offset = after
             return taken
         return take(topic, partition, records, next_offset, self._limits, self._clock())

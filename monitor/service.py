@@ -58,6 +58,7 @@ class Service:
         self.runtime = Runtime(core, self.store, self._response.ledger, self._response.quarantine, self.metrics, clock)
         self._alerts: AlertsFile | None = None
         self._alerted = 0
+        self._recovered = False
         self._responds = asyncio.Event()
         self._acting = asyncio.Event()
         self._publishing = asyncio.Event()
@@ -76,13 +77,13 @@ class Service:
         if result.incidents:
             self._acting.set()
 
-    def saved(self, lane: Lane[PartitionPipeline]) -> None:
-        """A partition's checkpoint: its figures for people."""
-        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark)
+    def saved(self, lane: Lane[PartitionPipeline], loaded: bool) -> None:
+        """A partition's checkpoint, made now or ``loaded``: its figures for people."""
+        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark, loaded=loaded)
 
-    def saved_windows(self, lane: Lane[ShiftWatch]) -> None:
+    def saved_windows(self, lane: Lane[ShiftWatch], loaded: bool) -> None:
         """The same for the models."""
-        self.store.reach(lane.scope, {}, lane.state.closed_ts)
+        self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
 
     async def respond(self, release: Callable[[str, str], None]) -> None:
         """Carry out decisions, take back what is due, keep messages and reports up to date; until ``stop``.
@@ -101,13 +102,9 @@ class Service:
 
     async def _try_to_respond(self, release: Callable[[str, str], None]) -> None:
         try:
-            if not self._role.held and self._role.try_take():
-                log.info("this worker responds")
-                self._responds.set()
-                await asyncio.to_thread(self._response.recover)
-                if self._settings.alerts_file:
-                    self._alerts = AlertsFile(Path(self._settings.alerts_file))
-            if self._role.held:
+            if self._role.try_take():
+                if not self._recovered:
+                    await self._recover()
                 await self._respond_once()
             for model, client in await asyncio.to_thread(self._response.released):
                 log.info("client released", model=model, client=client)
@@ -117,6 +114,14 @@ class Service:
             self.metrics.response_failures.inc()
             log.exception("response failed; will try again")
 
+    async def _recover(self) -> None:
+        log.info("this worker responds")
+        await asyncio.to_thread(self._response.recover)
+        if self._settings.alerts_file:
+            self._alerts = AlertsFile(Path(self._settings.alerts_file))
+        self._recovered = True
+        self._responds.set()
+
     async def _respond_once(self) -> None:
         acted = await asyncio.to_thread(self._response.step)
         changed, self._change = self.store.changed(self._change)
@@ -124,8 +129,9 @@ class Service:
         await asyncio.to_thread(self._reporting.update, self.store.newest_event_ts())
         self._response.deliverer.wake()
         if self._alerts is not None:
-            findings, self._alerted = self.store.found(self._alerted)
+            findings, reached = self.store.found(self._alerted)
             self._alerts.append(findings)
+            self._alerted = reached
         if self.store.unpublished(self._clock() - _OVERDUE_S, limit=1):
             self._publishing.set()
         if time.monotonic() - self._gauges_at > _GAUGES_S:

@@ -6,12 +6,15 @@ be sent again after a crash: a share is the whole of what the partition counted,
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from monitor.window_state import encode
 from monitor.windows import PartitionWindows, WindowPlan
+
+#: A partition beyond reason would make everybody wait for all below it.
+PartitionNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**20)]
 
 
 class Share(msgspec.Struct, array_like=True, frozen=True, tag="share"):
@@ -20,7 +23,7 @@ class Share(msgspec.Struct, array_like=True, frozen=True, tag="share"):
     ``rows`` is the number of clean rows in it, for those who do not open it.
     """
 
-    partition: int
+    partition: PartitionNumber
     index: int
     model: str
     rows: int
@@ -33,7 +36,7 @@ class Progress(msgspec.Struct, array_like=True, frozen=True, tag="progress"):
     ``idle``: it has nothing to read; until it speaks again nobody waits for it.
     """
 
-    partition: int
+    partition: PartitionNumber
     horizon: int
     idle: bool
 
@@ -49,8 +52,11 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(raw: bytes) -> Message:
-    """Raises msgspec.DecodeError for bytes that ``encode_message`` did not make."""
-    message: Message = _DECODER.decode(raw)
+    """Raises msgspec.DecodeError for bytes that ``encode_message`` cannot have made."""
+    try:
+        message: Message = _DECODER.decode(raw)
+    except (UnicodeDecodeError, RecursionError) as e:  # text that is no UTF-8, nesting without end
+        raise msgspec.DecodeError(str(e)) from None
     return message
 
 

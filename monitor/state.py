@@ -11,10 +11,10 @@ Changes = Mapping[str, bytes | None]
 
 @dataclass(slots=True)
 class Saved:
-    """State by key, and the offset of the first source record that is not in it."""
+    """State by key, and the offset of the first source record that is not in it; None if nothing was ever saved."""
 
     values: dict[str, bytes] = field(default_factory=dict)
-    next_offset: int = 0
+    next_offset: int | None = None
 
 
 class StateTakenError(RuntimeError):

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 #: Raised when the tables change: a folder of another version is refused.
 FORMAT = "2"
+#: In the place of the offset of a scope that has an owner and no state yet.
+_NEVER_SAVED = -1
 _NOTE_INCIDENT = """
 INSERT INTO incidents (id, opened_ts, value, revision, change)
     VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM incidents))
@@ -94,16 +96,16 @@ class Store:
                 "use a new data_dir, or go back to the former one"
             )
 
-    def take_state(self, scope: str, owner: str) -> tuple[dict[str, bytes], int]:
-        """A scope's state and the source offset it covers; from now on only ``owner`` may save it."""
+    def take_state(self, scope: str, owner: str) -> tuple[dict[str, bytes], int | None]:
+        """A scope's state and the source offset it covers, None if it was never saved; now ``owner`` alone may save."""
         with transaction(self._db, self._lock) as db:
             db.execute(
-                "INSERT INTO scopes VALUES (?, ?, 0) ON CONFLICT (scope) DO UPDATE SET owner = excluded.owner",
-                (scope, owner),
+                "INSERT INTO scopes VALUES (?, ?, ?) ON CONFLICT (scope) DO UPDATE SET owner = excluded.owner",
+                (scope, owner, _NEVER_SAVED),
             )
             values = db.execute("SELECT key, value FROM state WHERE scope = ?", (scope,)).fetchall()
             ((offset,),) = db.execute("SELECT next_offset FROM scopes WHERE scope = ?", (scope,)).fetchall()
-        return dict(values), int(offset)
+        return dict(values), None if offset == _NEVER_SAVED else int(offset)
 
     def save_state(self, scope: str, owner: str, changes: Mapping[str, bytes | None], next_offset: int) -> bool:
         """A checkpoint, all or nothing; False, and nothing done, if the scope has another owner. None deletes."""
@@ -134,10 +136,20 @@ class Store:
                 [(i.id, i.opened_ts, msgspec.json.encode(i), i.revision) for i in incidents],
             )
 
-    def reach(self, scope: str, verdicts: Mapping[str, int], event_ts: float) -> None:
-        """How far a scope's last checkpoint has come; for people and the command line, nobody recovers from it."""
-        query = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)"
-        self._write(query, (scope, msgspec.json.encode(verdicts), event_ts))
+    def reach(self, scope: str, verdicts: Mapping[str, int], event_ts: float, *, loaded: bool = False) -> None:
+        """How far a scope's last checkpoint has come; for people and the command line, nobody recovers from it.
+
+        A former owner that does not know yet takes nothing back: only whoever has just ``loaded`` may say less.
+        """
+        reached = (sum(verdicts.values()), event_ts)
+        with transaction(self._db, self._lock) as db:
+            known = db.execute("SELECT verdicts, event_ts FROM progress WHERE scope = ?", (scope,)).fetchone()
+            if known and not loaded:
+                counted = sum(msgspec.json.decode(known[0], type=dict[str, int]).values())
+                if (counted, float(known[1])) > reached:
+                    return
+            values = (scope, msgspec.json.encode(verdicts), event_ts)
+            db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", values)
 
     def address(self, pairs: Iterable[tuple[str, str]]) -> None:
         """(address, client) pairs that came together."""

@@ -86,8 +86,13 @@ class World:
 
     def until_closed(self, worker: WorkerProcess, timeout_s: float = 60.0) -> None:
         """Until the models' windows are closed as far as events have been played, and findings are told."""
+        worker.until_closed(self.windows_end_ts, timeout_s)
+
+    @property
+    def windows_end_ts(self) -> float:
+        """Where the last window ends that holds an event played so far."""
         size_s = self.settings.windows.size_s
-        worker.until_closed((self._last_ts // size_s + 1) * size_s, timeout_s)
+        return (self._last_ts // size_s + 1) * size_s
 
     def until_shared(self, group: Sequence[WorkerProcess], timeout_s: float = 60.0) -> list[list[int]]:
         """Until every partition is owned once and loaded; who owns which."""

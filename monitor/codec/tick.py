@@ -41,7 +41,8 @@ def decode_tick(
 
     ``limits.max_future_s`` counts as for events: a tick from the future would close windows before their time.
     """
-    if not headers or (KIND_HEADER, _TICK) not in [(name, bytes(kind)) for name, kind in headers]:
+    # Kafka allows a header without a value
+    if not headers or (KIND_HEADER, _TICK) not in [(name, bytes(kind or b"")) for name, kind in headers]:
         return None
     if not value:
         raise Rejection(Reason.EMPTY, "tick: has no value")

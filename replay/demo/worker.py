@@ -43,6 +43,13 @@ class WorkerProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
 
+    @property
+    def pid(self) -> int:
+        """Of the running process. Raises WorkerError if there is none."""
+        if self._process is None or self._process.poll() is not None:
+            raise WorkerError("the worker does not run")
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: no goodbye, as in a crash."""
         if self._process is not None:
@@ -60,6 +67,16 @@ class WorkerProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
         return self._process.returncode
+
+    def signal(self, number: int) -> None:
+        """Send a signal, such as SIGSTOP, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, and before its first start."""
+        return None if self._process is None else self._process.poll()
 
     def readiness(self) -> dict[str, Any] | None:
         """What ``/readyz`` says; None while it does not answer. Raises WorkerError if the process is gone."""

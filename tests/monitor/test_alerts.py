@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import msgspec
+import pytest
 from makers import finding
 
 from detectors.finding import Finding
@@ -29,4 +32,22 @@ def test_half_a_line_is_cut_off_and_written_again(tmp_path: Path) -> None:
     AlertsFile(path).append([a, b])
     path.write_bytes(path.read_bytes()[:-20])
     assert AlertsFile(path).append([a, b]) == 1
+    assert lines(path) == [a, b]
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "alerts.jsonl"
+    a, b = finding(1), finding(2)
+    alerts = AlertsFile(path)
+    alerts.append([a])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"):
+            alerts.append([b])
+    assert lines(path) == [a]
+    assert alerts.append([a, b]) == 1
     assert lines(path) == [a, b]

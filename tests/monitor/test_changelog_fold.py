@@ -118,7 +118,7 @@ def test_the_last_commit_counts_however_the_log_was_compacted(
 ) -> None:
     """Takeovers, torn saves and burials that come late or never: reader and owner agree, before and after cleaning."""
     log: Log = []
-    owner, offset = Owner(log, "0"), 0
+    owner, offset = Owner(log, "0"), None
     for n, (change, kind) in enumerate(steps):
         if kind == "torn":
             owner.save(change, n + 1, commits=False)

@@ -23,7 +23,15 @@ def test_documented_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [None, [], [("vedette-kind", b"event")], [("kind", b"tick")], [("vedette-kind", b"TICK")]]
+    "headers",
+    [
+        None,
+        [],
+        [("vedette-kind", b"event")],
+        [("kind", b"tick")],
+        [("vedette-kind", b"TICK")],
+        [("vedette-kind", None)],
+    ],
 )
 def test_only_the_header_makes_a_tick(headers: list[tuple[str, bytes]] | None) -> None:
     assert decode_tick(b'{"tick":1}', headers) is None

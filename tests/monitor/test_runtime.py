@@ -117,7 +117,7 @@ class Process:
 
     async def start(self) -> Process:
         saved = await self._states.load("events/0", 0)
-        self.lane = Lane("events/0", 0, self._runtime.pipeline(0, saved.values), saved.next_offset)
+        self.lane = Lane("events/0", 0, self._runtime.pipeline(0, saved.values), saved.next_offset or 0)
         return self
 
     async def read(self, batch: Sequence[Record]) -> None:

@@ -23,7 +23,7 @@ def test_what_is_saved_is_there_after_reopening(path: Path) -> None:
     f = finding()
     incident, _ = Incidents(600).merge(f)
     store = Store(path)
-    assert store.take_state("events/0", "me") == ({}, 0)
+    assert store.take_state("events/0", "me") == ({}, None)
     assert store.save_state("events/0", "me", {"a": b"1", "b": b"2"}, 7)
     store.note([f], [incident], 1.0)
     assert store.save_state("events/0", "me", {"a": None}, 9)
@@ -33,7 +33,7 @@ def test_what_is_saved_is_there_after_reopening(path: Path) -> None:
     store.close()
     again = Store(path)
     assert again.take_state("events/0", "me") == ({"b": b"2"}, 9)
-    assert again.take_state("events/1", "me") == ({}, 0)
+    assert again.take_state("events/1", "me") == ({}, None)
     assert again.findings() == [f]
     assert again.incident(incident.id) == (incident, Mark())
     assert again.clients_of("192.0.2.1") == 1
@@ -169,3 +169,16 @@ def test_old_published_findings_go_and_nothing_else(path: Path) -> None:
     assert store.prune(before_ts=7.0, batch=2) == 0
     store.note([finding(ts=11.0)], [], 1.0)
     store.close()
+
+
+def test_a_former_owner_takes_no_progress_back(path: Path) -> None:
+    """It may still save once when a new owner has gone on; a new owner, though, may begin further back."""
+    store = Store(path)
+    store.reach("events/0", {"clean": 3, "flagged": 1}, 50.0)
+    store.reach("events/0", {"clean": 3}, 50.0)
+    store.reach("events/0", {"clean": 3, "flagged": 1}, 49.0)
+    assert (store.verdicts(), store.reached()) == ({"clean": 3, "flagged": 1}, {"events/0": 50.0})
+    store.reach("events/0", {"clean": 2}, 40.0, loaded=True)
+    assert (store.verdicts(), store.reached()) == ({"clean": 2}, {"events/0": 40.0})
+    store.reach("events/0", {"clean": 5}, 60.0)
+    assert (store.verdicts(), store.reached()) == ({"clean": 5}, {"events/0": 60.0})

@@ -1,0 +1,173 @@
+"""stream-latency: from the record of the event that crosses a line to its finding on the findings topic."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from bench.results import Table
+from bench.stream.goals import Run
+from bench.stream.topics import PARTITIONS, Filled
+from bench.stream.worker import BenchWorker
+from bench.traffic import classify, encoded, tabular_events
+from detectors.finding import Finding
+from monitor.event import Event
+from monitor.kafka_admin import ensure_topics
+from monitor.settings import Kafka, Topic
+from replay.embedded_broker import EmbeddedBroker
+from replay.sender import partition_of
+
+GOAL_MS = 500.0
+FINDINGS = 100
+D = 30
+_STEPS = 24
+_CHUNK = 4000
+#: Records sent together: a hundredth of a second's worth.
+_SLICE_S = 0.01
+#: Findings that are late by more than this are not waited for, and make the row fall short.
+_PATIENCE_S = 15.0
+
+
+def bisection(client: int, first_ts: float, step_s: float, rng: np.random.Generator) -> list[Event]:
+    """An attacker who halves the line between two inputs of different classes until the answers flip back and forth."""
+    ends = tabular_events(200, D, 1, seed=int(rng.integers(1 << 31)))
+    near = ends[0]
+    far = next(e for e in ends if classify(e.x).argmax() != classify(near.x).argmax())
+    low, high, events = near.x, far.x, []
+    for step in range(_STEPS):
+        x = ((low + high) / 2).astype(np.float32)
+        if step > _STEPS // 2:  # about as close as a float32 gets: ask to either side of the boundary
+            x = (x + rng.normal(0.0, 1e-3, x.shape)).astype(np.float32)
+        scores = classify(x)
+        label = scores.argmax(axis=1).astype(np.int64)
+        if step <= _STEPS // 2:
+            low, high = (x, high) if label[0] == classify(near.x).argmax() else (low, x)
+        events.append(
+            msgspec.structs.replace(
+                near,
+                id=f"attack-{client}-{step}",
+                ts=first_ts + step * step_s,
+                x=x,
+                scores=scores,
+                labels=label,
+                client_id=f"attacker-{client}",
+                client_ip=f"172.16.{client // 250}.{client % 250}",
+            )
+        )
+    return events
+
+
+def traffic(events: int, duration_s: float, attackers: int) -> Iterator[list[Event]]:
+    """Honest events in chunks, with attackers that begin one after another, evenly over time."""
+    rng, chunks, clients = np.random.default_rng(5), -(-events // _CHUNK), max(int(events * 3.0 / duration_s), 1)
+    waiting: list[Event] = []
+    for i in range(chunks):
+        part_s = duration_s / chunks
+        chunk = tabular_events(_CHUNK, D, clients, seed=5000 + i, duration_s=part_s, start_s=i * part_s)
+        for a in range(i * attackers // chunks, (i + 1) * attackers // chunks):
+            waiting += bisection(a, chunk[0].ts, 5.0, rng)
+        until = chunk[-1].ts
+        chunk += [e for e in waiting if e.ts <= until]
+        waiting = [e for e in waiting if e.ts > until]
+        yield sorted(chunk, key=lambda e: e.ts)
+
+
+@dataclass
+class Stamps:
+    """Milliseconds since the epoch: when records were stamped, by event id; and when findings came."""
+
+    sent: dict[str, int] = field(default_factory=dict)
+    found: list[tuple[Finding, float]] = field(default_factory=list)
+    took_s: float = 0.0
+
+    def latencies_ms(self) -> np.ndarray:
+        return np.array([came - self.sent[f.evidence["at"]] for f, came in self.found if f.evidence.get("at") in self.sent])
+
+
+async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, stamps: Stamps) -> None:
+    records = encoded(events, "json")
+    homes = [partition_of(r.key, PARTITIONS) for r in records]
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1 << 18)
+    await producer.start()
+    began, sent = time.perf_counter(), 0
+    while sent < len(records):
+        due = min(int((time.perf_counter() - began) * rate) + 1, len(records))
+        now_ms = int(time.time() * 1000)
+        batches: dict[int, object] = {}
+        for record, home, event in zip(records[sent:due], homes[sent:due], events[sent:due], strict=True):
+            batch = batches.setdefault(home, producer.create_batch())
+            while batch.append(key=record.key, value=record.value, timestamp=now_ms) is None:
+                await producer.send_batch(batch, topic, partition=home)
+                batch = batches[home] = producer.create_batch()
+            if event.id.startswith("attack"):
+                stamps.sent[event.id] = now_ms
+        for home, batch in batches.items():
+            await producer.send_batch(batch, topic, partition=home)
+        sent = due
+        await asyncio.sleep(_SLICE_S)
+    stamps.took_s = time.perf_counter() - began
+    await producer.stop()
+
+
+async def _listen(bootstrap: str, topic: str, stamps: Stamps) -> None:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        async for record in consumer:
+            stamps.found.append((msgspec.json.decode(record.value, type=Finding), time.time() * 1000))
+    finally:
+        await consumer.stop()
+
+
+async def _play(bootstrap: str, worker: BenchWorker, topic: str, events: list[Event], rate: float) -> Stamps:
+    stamps = Stamps()
+    listening = asyncio.create_task(_listen(bootstrap, worker.findings, stamps))
+    await _send(bootstrap, topic, events, rate, stamps)
+    deadline = time.monotonic() + _PATIENCE_S
+    while await asyncio.to_thread(worker.judged) < len(events) and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    known = -1
+    while known < len(stamps.found) and time.monotonic() < deadline:  # until no more findings come
+        known = len(stamps.found)
+        await asyncio.sleep(1.0)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    return stamps
+
+
+def measure(run: Run, maximum: float) -> None:
+    """At half of ``maximum`` events a second."""
+    rate, seconds = maximum / 2, run.size(20, 8)
+    attackers = run.size(250, 150)
+    chunks = list(traffic(int(rate * seconds), 600.0, attackers))
+    events = [e for chunk in chunks for e in chunk]
+    with EmbeddedBroker() as broker:
+        topic = Filled(broker.bootstrap, D, "json", len(events), 0)
+        ensure_topics(Kafka(brokers=(broker.bootstrap,)), [Topic(name=topic.name, partitions=PARTITIONS)])
+        worker = BenchWorker(run.scratch, topic)
+        with worker:
+            worker.until_ready()
+            warm = [e for e in tabular_events(4000, D, 200, seed=4, duration_s=60.0, start_s=-100.0)]
+            asyncio.run(_play(broker.bootstrap, worker, topic.name, warm, 4000.0))  # loops are compiled meanwhile
+            stamps = asyncio.run(_play(broker.bootstrap, worker, topic.name, events, rate))
+    ms = stamps.latencies_ms()
+    p50, p99 = (float(np.percentile(ms, p)) if len(ms) else float("inf") for p in (50, 99))
+    table = Table(
+        "stream-latency",
+        "From an event's record to the finding it led to on the findings topic, JSON with 30 features",
+        ("events/s", "asked for", "findings", "p50, ms", "p99, ms", "max, ms"),
+        notes="At half the rate of stream-worker; producer, broker and the reader of findings on the same cores. From the "
+        f"time stamp of the record whose event crossed the line to the arrival of the finding; {attackers} attackers "
+        f"bisect, one after another. Goal: p99 at most {GOAL_MS:g} ms, of at least {FINDINGS} findings.",
+    )
+    reached = len(events) / stamps.took_s
+    table.row(f"{reached:,.0f}", f"{rate:,.0f}", str(len(ms)), f"{p50:.0f}", f"{p99:.0f}", f"{max(ms, default=0):.0f}")
+    run.publish(table)
+    run.at_most("stream-latency, p99 in ms", p99, GOAL_MS)
+    run.at_least("stream-latency, findings", len(ms), FINDINGS)

@@ -1,0 +1,39 @@
+"""Where the consumer group has read to: where a scope begins that has no state."""
+
+from __future__ import annotations
+
+import asyncio
+
+from monitor.kafka_connect import admin_client
+from monitor.settings import Kafka
+
+
+class GroupOffsets:
+    """What the broker holds for the group. It is asked once, and again after ``forget``.
+
+    Offsets are committed only after a checkpoint, by whoever owned the partition then. Asked after the partitions have
+    changed hands, the answer covers all that former owners did; what this worker commits later does not matter here.
+    """
+
+    def __init__(self, kafka: Kafka) -> None:
+        self._kafka = kafka
+        self._answer: asyncio.Task[dict[tuple[str, int], int]] | None = None
+
+    def forget(self) -> None:
+        """Partitions have changed hands."""
+        self._answer = None
+
+    async def of(self, topic: str, partition: int) -> int | None:
+        """The first offset that the group has not read; None if it has read nothing.
+
+        Raises as ``monitor.kafka_connect.admin_client``.
+        """
+        if self._answer is None:
+            self._answer = asyncio.create_task(asyncio.to_thread(self._ask), name="offsets of the group")
+        answer = await asyncio.shield(self._answer)  # others wait for it, too
+        return answer.get((topic, partition))
+
+    def _ask(self) -> dict[tuple[str, int], int]:
+        with admin_client(self._kafka) as admin:
+            found = admin.list_group_offsets({self._kafka.group: None})[self._kafka.group]
+        return {(tp.topic, tp.partition): int(at.offset) for tp, at in found.items() if at.offset >= 0}

@@ -116,7 +116,9 @@ def _checkpoints(run: Run, every_second: Rate, seldom: Rate) -> None:
         notes=f"Best of the rounds of stream-worker. Share: of the time that the same events take without checkpoints "
         f"at all, how much less is done. Goal: at most {CHECKPOINT_SHARE:.0%} of either.",
     )
-    table.row("1", f"{every_second.events_s:,.0f}", f"{every_second.per_core:,.0f}", f"{share:.1%}", f"{share_core:.1%}")
+    table.row(
+        "1", f"{every_second.events_s:,.0f}", f"{every_second.per_core:,.0f}", f"{share:.1%}", f"{share_core:.1%}"
+    )
     table.row(f"{_NEVER_S:.0f}", f"{seldom.events_s:,.0f}", f"{seldom.per_core:,.0f}", "-", "-")
     run.publish(table)
     run.at_most("stream-checkpoint, share of wall clock", share, CHECKPOINT_SHARE)

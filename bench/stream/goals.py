@@ -31,5 +31,3 @@ class Run:
     def publish(self, table: Table) -> None:
         """A quick run is for trying out: it is not kept."""
         publish(table, self.command, keep=not self.quick)
-
-

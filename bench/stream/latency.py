@@ -87,7 +87,9 @@ class Stamps:
     took_s: float = 0.0
 
     def latencies_ms(self) -> np.ndarray:
-        return np.array([came - self.sent[f.evidence["at"]] for f, came in self.found if f.evidence.get("at") in self.sent])
+        return np.array(
+            [came - self.sent[f.evidence["at"]] for f, came in self.found if f.evidence.get("at") in self.sent]
+        )
 
 
 async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, stamps: Stamps) -> None:
@@ -116,7 +118,9 @@ async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, st
 
 
 async def _listen(bootstrap: str, topic: str, stamps: Stamps) -> None:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+    )
     await consumer.start()
     try:
         async for record in consumer:

@@ -11,8 +11,8 @@ import numpy as np
 
 from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.registry import attack_scenario
-from replay.simulate.habits import Request
 from replay.simulate.datasets.examples import Examples
+from replay.simulate.habits import Request
 from replay.simulate.oracle import BudgetSpent, Oracle, seeded_globals
 from replay.simulate.scenario import Attacker, ScenarioError
 from replay.simulate.served import served_model
@@ -23,7 +23,8 @@ def attack_requests(spec: Attacker, images: Examples, rng: np.random.Generator, 
 
     ``ordinary_share`` of the requests are ordinary ones at random places in between. Queries of several
     accounts are dealt out at random, and each account rotates its addresses. What falls after
-    ``duration_s`` is not sent. Raises ScenarioError for an unknown attack or one that does not fit the model, MissingExtraError without the libraries.
+    ``duration_s`` is not sent. Raises ScenarioError for an unknown attack or one that does not fit the model,
+    MissingExtraError without the libraries.
     """
     attack = attack_scenario(spec.attack)
     run = attack.load()
@@ -39,7 +40,7 @@ def attack_requests(spec: Attacker, images: Examples, rng: np.random.Generator, 
     for query in oracle.queries:
         while rng.random() < spec.ordinary_share:
             picture = context.sensor.capture(images.x[int(rng.integers(len(images)))], 0.0)
-            requests.append(Request(at_s, picture))
+            requests.append(Request(at_s, picture, camouflage=True))
             at_s += float(rng.gamma(2.0, 0.5 / spec.rate_per_s))
         requests.append(Request(at_s, query))
         at_s += float(rng.gamma(2.0, 0.5 / spec.rate_per_s))

@@ -18,6 +18,7 @@ class Request:
     """One request: scenario time in seconds and input ``(d,)``; ``redelivered`` repeats the last one, id and all.
 
     ``client`` and ``ip``: who sends it and from where, where that is not as the scenario says of the client.
+    ``camouflage``: an attacker's ordinary request between its queries.
     """
 
     at_s: float
@@ -25,11 +26,15 @@ class Request:
     redelivered: bool = False
     client: str = ""
     ip: str = ""
+    camouflage: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """What one honest client works with. ``mix``: how often it sends each class, ``(classes,)``, sums to 1."""
+    """What one honest client works with.
+
+    ``mix``: how often it sends each class, ``(classes,)``, sums to 1. ``pace``: factor on how often it asks.
+    """
 
     rng: np.random.Generator
     sensor: Device
@@ -37,6 +42,7 @@ class Person:
     mix: Array
     duration_s: float
     next_device: Callable[[], Device]
+    pace: float = 1.0
 
     def pick(self) -> Array:
         """An example of a class drawn from the mix."""
@@ -48,6 +54,7 @@ class Person:
 
     def poisson(self, rate_per_s: float) -> Iterator[float]:
         """Times with exponential gaps."""
+        rate_per_s *= self.pace
         at_s = float(self.rng.exponential(1.0 / rate_per_s))
         while at_s < self.duration_s:
             yield at_s
@@ -55,6 +62,7 @@ class Person:
 
     def uneven(self, rate_per_s: float, sigma: float = 1.2) -> Iterator[float]:
         """Times with lognormal gaps of mean ``1 / rate_per_s``: flurries and pauses, as people make them."""
+        rate_per_s *= self.pace
         mu = -np.log(rate_per_s) - sigma**2 / 2
         at_s = float(self.rng.uniform(0.0, 1.0 / rate_per_s))
         while at_s < self.duration_s:
@@ -101,13 +109,14 @@ def _retrying(person: Person) -> Iterator[Request]:
 def _health_check(person: Person) -> Iterator[Request]:
     """One stored picture every five seconds, for ever."""
     x = person.shot(0.0)
-    for tick in range(int(person.duration_s // 5.0)):
-        yield Request(5.0 * tick + float(person.rng.uniform(0.0, 0.05)), x)
+    period_s = 5.0 / person.pace
+    for tick in range(int(person.duration_s // period_s)):
+        yield Request(period_s * tick + float(person.rng.uniform(0.0, 0.05)), x)
 
 
 def _camera(person: Person) -> Iterator[Request]:
     """A fixed camera over a slowly changing scene: one picture melts into the next over 15 to 40 frames."""
-    at_s, period_s = float(person.rng.uniform(0.0, 2.0)), float(person.rng.uniform(1.5, 2.5))
+    at_s, period_s = float(person.rng.uniform(0.0, 2.0)), float(person.rng.uniform(1.5, 2.5)) / person.pace
     scene = person.pick()
     while at_s < person.duration_s:
         following = person.pick()
@@ -155,7 +164,13 @@ OLD_SENSOR_NOISE_SD: Final = 0.07
 
 
 def honest_requests(
-    habit: Habit, data: DataSet, images: Examples, rng: np.random.Generator, duration_s: float, dirty_from_s: float
+    habit: Habit,
+    data: DataSet,
+    images: Examples,
+    rng: np.random.Generator,
+    duration_s: float,
+    dirty_from_s: float,
+    pace: float = 1.0,
 ) -> list[Request]:
     """All requests of one client in the order of their time, each before ``duration_s``."""
     noise_sd = OLD_SENSOR_NOISE_SD if habit == "noisy-sensor" else None
@@ -165,6 +180,6 @@ def honest_requests(
     def device() -> Device:
         return data.device(rng, noise_sd, dirty_from_s)
 
-    person = Person(rng, device(), images, mix, duration_s, device)
+    person = Person(rng, device(), images, mix, duration_s, device, pace)
     requests = [request for request in _HABITS[habit](person) if request.at_s < duration_s]
     return sorted(requests, key=lambda request: request.at_s)

@@ -32,7 +32,7 @@ class HonestClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One honest client. Its other traits (camera, favourite digits, pace) are drawn from the scenario's seed.
 
     Attributes:
-        new_ip: address from the middle of the scenario on, for one that moves to another device; empty: it keeps its own.
+        new_ip: address from the middle of the scenario on, for one that moves to another device; empty: as before.
         twin_of: client whose payloads it sends too, each moments later: a partner that tests two accounts against each
             other. It has that client's habit and model.
     """
@@ -91,6 +91,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole recording. ``start_ts``: epoch seconds of its first moment; ``pool``: the held-out pictures it uses.
 
     ``retry_share``: share of every honest client's requests that are sent again about a second later, the same bytes.
+    ``pace``: honest clients ask so many times as often as their habits have it; jobs stay as they are.
     """
 
     name: str
@@ -101,3 +102,4 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attackers: tuple[Attacker, ...] = ()
     shift: Shift | None = None
     retry_share: float = 0.0
+    pace: float = 1.0

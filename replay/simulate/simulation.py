@@ -15,9 +15,9 @@ from monitor.event import Event
 from replay.labels import BENIGN, Labels
 from replay.simulate.attackers import attack_requests
 from replay.simulate.attacks.registry import attack_scenario
+from replay.simulate.datasets.space import DECIMALS
 from replay.simulate.habits import Request, honest_requests
 from replay.simulate.scenario import Attacker, HonestClient, Scenario, ScenarioError
-from replay.simulate.datasets.space import DECIMALS
 from replay.simulate.served import served_model
 
 #: Records of different clients may overtake one another by this much on their way to the topic, seconds.
@@ -27,10 +27,14 @@ Progress = Callable[[int, int], None]
 
 
 class Simulated(msgspec.Struct, frozen=True, eq=False):
-    """A recording in the order of arrival, and the truth about it."""
+    """A recording in the order of arrival, and the truth about it.
+
+    ``camouflage``: ids of attackers' ordinary requests, sent between their queries.
+    """
 
     events: list[Event]
     labels: Labels
+    camouflage: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,7 @@ class _Record:
     client: str
     number: int
     event: Event
+    camouflage: bool = False
 
 
 def simulate(scenario: Scenario, seed: int, progress: Progress | None = None) -> Simulated:
@@ -65,7 +70,11 @@ def simulate(scenario: Scenario, seed: int, progress: Progress | None = None) ->
         clients |= dict.fromkeys(one.members, attack_scenario(one.attack).label(one.attack))
     groups = {one.client: one.members for one in scenario.attackers if one.accounts > 1}
     onset = {scenario.shift.model: scenario.start_ts + scenario.shift.onset_s} if scenario.shift else {}
-    return Simulated([record.event for record in records], Labels(clients=clients, shift_onset=onset, groups=groups))
+    return Simulated(
+        [record.event for record in records],
+        Labels(clients=clients, shift_onset=onset, groups=groups),
+        frozenset(record.event.id for record in records if record.camouflage),
+    )
 
 
 def _client_records(scenario: Scenario, one: HonestClient | Attacker, seed: int) -> list[_Record]:
@@ -77,14 +86,12 @@ def _client_records(scenario: Scenario, one: HonestClient | Attacker, seed: int)
     else:
         payloads = _generator(seed, one.twin_of) if one.twin_of else rng
         dirty_from_s = scenario.shift.onset_s if scenario.shift and scenario.shift.model == one.model else math.inf
-        requests = honest_requests(one.habit, data, images, payloads, scenario.duration_s, dirty_from_s)
+        requests = honest_requests(one.habit, data, images, payloads, scenario.duration_s, dirty_from_s, scenario.pace)
         requests = _as_sent(scenario, one, requests, rng)
     return _records(scenario, one, requests, rng, f"{scenario.name}/{seed}")
 
 
-def _as_sent(
-    scenario: Scenario, one: HonestClient, requests: list[Request], rng: np.random.Generator
-) -> list[Request]:
+def _as_sent(scenario: Scenario, one: HonestClient, requests: list[Request], rng: np.random.Generator) -> list[Request]:
     """The requests of an honest client with what its habit does not know: a twin's delay, a new address, retries."""
     if one.twin_of:
         requests = [replace(r, at_s=r.at_s + float(rng.uniform(0.05, 0.5))) for r in requests]
@@ -92,7 +99,9 @@ def _as_sent(
         requests = [replace(r, ip=one.new_ip) if r.at_s >= scenario.duration_s / 2 else r for r in requests]
     if scenario.retry_share:
         again = rng.random(len(requests)) < scenario.retry_share
-        retries = [replace(r, at_s=r.at_s + float(rng.uniform(0.5, 1.5))) for r, a in zip(requests, again, strict=True) if a]
+        retries = [
+            replace(r, at_s=r.at_s + float(rng.uniform(0.5, 1.5))) for r, a in zip(requests, again, strict=True) if a
+        ]
         requests = sorted([*requests, *retries], key=lambda request: request.at_s)
     return [request for request in requests if request.at_s < scenario.duration_s]
 
@@ -127,7 +136,7 @@ def _records(
             scores=scores[number : number + 1].astype(np.float32),
             labels=labels[number : number + 1].astype(np.int64),
         )
-        records.append(_Record(arrives_s, one.client, number, event))
+        records.append(_Record(arrives_s, one.client, number, event, request.camouflage))
     return records
 
 

@@ -37,7 +37,7 @@ class AttackContext:
         return self.oracle.model.data.space
 
     def own_examples(self, count: int) -> tuple[Array, Labels]:
-        """``count`` examples of the attacker's own, in the unit cube, ``(count, d)``, and their classes ``(count,)``."""
+        """``count`` own examples in the unit cube, ``(count, d)``, and their classes ``(count,)``."""
         rows = self.rng.choice(len(self.images), size=count, replace=count > len(self.images))
         x = np.stack([self.sensor.capture(self.images.x[row], 0.0) for row in rows])
         return self.space.to_unit(x), self.images.y[rows]

@@ -26,7 +26,11 @@ def black_box(oracle: Oracle, square: bool = False) -> Any:  # the toolbox ships
 
     if square:
         return BlackBoxClassifierNeuralNetwork(
-            answer, input_shape=(*space.shape, 1), nb_classes=space.classes, channels_first=False, clip_values=(0.0, 1.0)
+            answer,
+            input_shape=(*space.shape, 1),
+            nb_classes=space.classes,
+            channels_first=False,
+            clip_values=(0.0, 1.0),
         )
     return BlackBoxClassifier(answer, input_shape=(space.features,), nb_classes=space.classes, clip_values=(0.0, 1.0))
 

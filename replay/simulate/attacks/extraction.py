@@ -13,7 +13,6 @@ from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.estimators import black_box
 from replay.simulate.datasets.examples import Array
 
-
 #: Other-domain inputs a thief chooses from.
 FOREIGN_ROWS: Final = 4000
 

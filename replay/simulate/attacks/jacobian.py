@@ -1,4 +1,7 @@
-"""Extraction with Jacobian-based augmentation (Papernot et al. 2017, arXiv 1602.02697; Juuti et al. 2019, 1805.02628)."""
+"""Extraction with Jacobian-based augmentation.
+
+Papernot et al. 2017, arXiv 1602.02697; with random targets: Juuti et al. 2019 (PRADA), arXiv 1805.02628.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def jacobian(context: AttackContext) -> None:
 
 
 def _signs(x: Array, y: Labels) -> Array:
-    """Signs of the gradient of each row's class score under a copy fitted on ``(x, y)``; zero while there is one class."""
+    """Signs of the gradient of each row's class score under a copy fitted on ``(x, y)``; zero for one class."""
     if len(np.unique(y)) < 2:
         return np.zeros_like(x)
     copy = _fitted(x, y)

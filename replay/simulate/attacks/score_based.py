@@ -22,14 +22,14 @@ def square(context: AttackContext) -> None:
 
 
 def zoo(context: AttackContext) -> None:
-    """ZOO (Chen et al. 2017, arXiv 1708.03999): two queries a coordinate, 16 coordinates a step."""
+    """ZOO (Chen et al. 2017, arXiv 1708.03999): two queries a coordinate, up to 16 coordinates a step."""
     attack = ZooAttack(
         black_box(context.oracle),
         max_iter=200,
         binary_search_steps=1,
         learning_rate=0.05,
         initial_const=1.0,
-        nb_parallel=16,
+        nb_parallel=min(16, context.space.features),
         use_resize=False,
         use_importance=False,
         variable_h=0.05,

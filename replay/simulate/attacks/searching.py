@@ -39,7 +39,7 @@ def random_direction(context: AttackContext) -> Array:
 
 
 def directions(space: Space) -> Array:
-    """Orthonormal directions ``(n, d)``: the lowest quarter of a picture's cosines in each axis, or a row's features."""
+    """Orthonormal directions ``(n, d)``: the lowest quarter of a picture's cosines per axis, or a row's features."""
     return _cosines(space.shape[0]) if space.is_picture else np.eye(space.features)
 
 

@@ -1,8 +1,8 @@
 """RAND Health Insurance Experiment: 20,190 person-years with counts, ticked boxes and amounts (public domain).
 
-From the package statsmodels (BSD). Doctor's visits (count), log of coinsurance, individual-deductible plan (box), log of
-the participation incentive, log of the largest payment, physical limitation (box, some imputed shares), index of chronic
-diseases; the class is the person's own word on their health: excellent, good, fair or poor. One person answers in
+From the package statsmodels (BSD). Doctor's visits (count), log of coinsurance, individual-deductible plan (box), log
+of the participation incentive, log of the largest payment, physical limitation (box, some imputed shares), index of
+chronic diseases; the class is the person's own word on their health: excellent, good, or less. One person answers in
 several years, often the same: honest rows repeat.
 """
 

@@ -12,6 +12,7 @@ from monitor.errors import UserError
 
 Array = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 #: Two halves of what is held out, so that a baseline fitted on traffic of one meets only unseen examples in the other.
 Pool = Literal["a", "b"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from replay.simulate.datasets.examples import Array
+from replay.simulate.datasets.examples import Array, Flags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +74,8 @@ class Form:
     """
 
     rng: np.random.Generator
-    amounts: Array
-    whole: Array
+    amounts: Flags
+    whole: Flags
     noise_sd: float = 0.0
     dirty_from_s: float = math.inf
     drift: float = 0.8
@@ -87,8 +87,8 @@ class Form:
         noise_sd: float | None = None,
         dirty_from_s: float = math.inf,
         *,
-        amounts: Array,
-        whole: Array,
+        amounts: Flags,
+        whole: Flags,
     ) -> Form:
         return cls(rng, amounts, whole, noise_sd or 0.0, dirty_from_s)
 

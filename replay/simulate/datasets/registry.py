@@ -61,7 +61,9 @@ DATA_SETS: Final[dict[str, str]] = {
 
 @cache
 def data_set(name: str) -> DataSet:
-    """The data set of that name. Raises KeyError for a name not in ``DATA_SETS``, MissingExtraError without its package.
+    """The data set of that name.
+
+    Raises KeyError for a name not in ``DATA_SETS``, MissingExtraError without its package.
     """
     if name not in DATA_SETS:
         raise KeyError(name)

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from replay.simulate.datasets.examples import Array
+from replay.simulate.datasets.examples import Array, Flags
 
 #: Decimals of inputs and scores on the wire: what the model answered is what was recorded, and files stay small.
 DECIMALS: Final = 4
@@ -32,7 +32,7 @@ class Space:
     classes: int
     low: Array
     high: Array
-    whole: Array
+    whole: Flags
 
     @property
     def features(self) -> int:
@@ -60,6 +60,6 @@ def picture_space(side: int, classes: int) -> Space:
     return Space((side, side), classes, np.zeros(d), np.ones(d), np.zeros(d, dtype=bool))
 
 
-def row_space(x: Array, classes: int, whole: Array) -> Space:
+def row_space(x: Array, classes: int, whole: Flags) -> Space:
     """Rows of numbers with the range seen in ``x`` ``(n, d)``."""
     return Space((x.shape[1],), classes, x.min(axis=0), x.max(axis=0), whole)

@@ -21,7 +21,7 @@ def train_network(examples: Examples, seed: int, hidden: int, rounds: int) -> An
 
 
 def fitted(model: Any, x: Array, y: Labels) -> Any:
-    """The model fitted on ``(x, y)``; that its few rounds are not the last word on the loss is wanted, not warned of."""
+    """The model fitted on ``(x, y)``. Few rounds are wanted: that the loss could fall further is no warning."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

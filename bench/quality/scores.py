@@ -46,6 +46,7 @@ class Scored:
     honest: int
     client_days: float
     us_per_query: float
+    calm_us: float | None
 
 
 def score(data_set: str, seed: int, said: Said, truth: Truth) -> Scored:
@@ -65,6 +66,7 @@ def score(data_set: str, seed: int, said: Said, truth: Truth) -> Scored:
         honest=len(truth.honest),
         client_days=len(truth.honest) * truth.days,
         us_per_query=said.us_per_query,
+        calm_us=said.calm_us,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import ndimage
@@ -25,6 +26,7 @@ class Sensor:
         noise_sd: standard deviation of the sensor noise, in units of full scale.
         dirty_from_s: scenario time in seconds at which the lens gets dirty; infinity for never.
         side: pixels across the picture.
+        warp_px: standard deviation of a smooth warp of the picture, pixels, as if the digit were written again.
         dim: brightness factor of the dirty lens. ``blur_px``: standard deviation of its Gaussian blur, pixels.
     """
 
@@ -35,6 +37,7 @@ class Sensor:
     noise_sd: float
     dirty_from_s: float = math.inf
     side: int = 8
+    warp_px: float = 0.0
     dim: float = 0.75
     blur_px: float = 0.55
 
@@ -46,6 +49,7 @@ class Sensor:
         dirty_from_s: float = math.inf,
         *,
         side: int = 8,
+        warp_px: float = 0.0,
     ) -> Sensor:
         """A camera of ordinary make, its traits drawn from ``rng``, which also feeds its noise."""
         return cls(
@@ -56,6 +60,7 @@ class Sensor:
             noise_sd=float(rng.uniform(0.01, 0.03)) if noise_sd is None else noise_sd,
             dirty_from_s=dirty_from_s,
             side=side,
+            warp_px=warp_px,
         )
 
     def capture(self, image: Array, at_s: float, steady: bool = False) -> Array:
@@ -63,6 +68,8 @@ class Sensor:
         picture = image.reshape(self.side, self.side)
         gain = self.gain
         if not steady:
+            if self.warp_px:
+                picture = self._warped(picture)
             offset = self.rng.uniform(-self.shift_px, self.shift_px, size=2)
             picture = ndimage.shift(picture, offset, order=1, mode="constant", cval=0.0)
             gain *= float(self.rng.uniform(0.95, 1.05))
@@ -72,16 +79,30 @@ class Sensor:
         picture = picture + self.rng.normal(0.0, self.noise_sd, size=picture.shape)
         return np.asarray(np.clip(picture, 0.0, 1.0), dtype=np.float64).reshape(-1)
 
+    def _warped(self, picture: Array) -> Array:
+        """Bilinear look-up at places moved by a field that is random on a 4 x 4 grid and linear between (Simard 2003)."""
+        upsampled = _upsampling(self.side)
+        rows, columns = upsampled @ self.rng.normal(0.0, self.warp_px, size=(2, 4, 4)) @ upsampled.T
+        grid = np.arange(self.side, dtype=np.float64)
+        return np.asarray(ndimage.map_coordinates(picture, (grid[:, None] + rows, grid + columns), order=1))
+
     def between(self, scene: Array, following: Array, blend: float) -> Array:
         """One picture melting into another."""
         return np.asarray((1.0 - blend) * scene + blend * following)
 
 
-def varied(examples: Examples, seed: int, copies: int, side: int) -> tuple[Array, Labels]:
+@cache
+def _upsampling(side: int) -> Array:
+    """Linear interpolation from 4 equidistant places to ``side``, ``(side, 4)``."""
+    at = np.linspace(0.0, 3.0, side)[:, None]
+    return np.asarray(np.clip(1.0 - np.abs(at - np.arange(4.0)), 0.0, 1.0))
+
+
+def varied(examples: Examples, seed: int, copies: int, side: int, warp_px: float = 0.0) -> tuple[Array, Labels]:
     """The examples and ``copies`` variations of them, as seen through as many cameras."""
     rng = np.random.default_rng(seed)
     x = [examples.x]
     for _ in range(copies):
-        sensor = Sensor.draw(rng, side=side)
+        sensor = Sensor.draw(rng, side=side, warp_px=warp_px)
         x.append(np.stack([sensor.capture(image, 0.0) for image in examples.x]))
     return np.concatenate(x), np.tile(examples.y, copies + 1)

@@ -16,6 +16,8 @@ from replay.simulate.images import photo_patches
 from replay.simulate.sensor import Sensor, varied
 
 SIDE: Final = 28
+#: A few thousand digits stand for many more: each request is one of them written again.
+WARP_PX: Final = 1.0
 #: Training pictures as seen by so many other cameras, besides the originals.
 _COPIES: Final = 2
 
@@ -28,7 +30,7 @@ def load() -> DataSet:
         name="mnist",
         space=picture_space(SIDE, 10),
         split=parts,
-        device=partial(Sensor.draw, side=SIDE),
+        device=partial(Sensor.draw, side=SIDE, warp_px=WARP_PX),
         foreign=partial(photo_patches, side=SIDE),
         train=partial(_train, parts.train),
     )
@@ -39,4 +41,4 @@ def _train(examples: Examples, seed: int) -> Any:
     from sklearn.neural_network import MLPClassifier
 
     network = MLPClassifier((64,), alpha=1e-3, max_iter=15, batch_size=128, random_state=seed)
-    return fitted(network, *varied(examples, seed, _COPIES, SIDE))
+    return fitted(network, *varied(examples, seed, _COPIES, SIDE, WARP_PX))

@@ -75,7 +75,7 @@ def _fingerprints(quantised, window, salt):  # compiled: types are NumPy's
 
 @_compiled
 def _walk(prints, line):  # compiled: types are NumPy's
-    """Exact, by an inverted index. Two sets sharing more than ``line`` share one of the rarest ``size - line`` of each."""
+    """Exact, by an inverted index: sets sharing more than ``line`` share one of the ``size - line`` rarest of each."""
     n, top = prints.shape
     cells = 1
     while cells < 2 * n * top:

@@ -17,9 +17,10 @@ DELTA = 0.95
 class Prada:
     """One client's queries, in their order.
 
-    For a query ``x`` of predicted class ``c``: ``d = min over y in G_c of ||x - y||₂`` joins ``D``. If ``d > T_c``, ``x``
-    joins ``G_c``, ``d`` joins ``D_Gc`` and ``T_c = max(T_c, mean(D_Gc) - std(D_Gc))``. With more than 100 values in ``D``,
-    those within three standard deviations of their mean are put to the Shapiro-Wilk test: an attack if ``W < δ``.
+    For a query ``x`` of predicted class ``c``: ``d = min over y in G_c of ||x - y||₂`` joins ``D``. If ``d > T_c``,
+    ``x`` joins ``G_c``, ``d`` joins ``D_Gc`` and ``T_c = max(T_c, mean(D_Gc) - std(D_Gc))``. With more than 100 values
+    in ``D``, those within three standard deviations of their mean are put to the Shapiro-Wilk test: an attack if
+    ``W < δ``.
     The first query of a class has no distance; it founds ``G_c``.
     """
 

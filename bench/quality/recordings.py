@@ -1,6 +1,8 @@
 """Recordings to judge detectors by, made once and kept below ``.cache/quality``.
 
-    python -m bench.quality.recordings [--sets mnist,tumours,claims] [--seeds 5]     makes them and prints where they are
+    python -m bench.quality.recordings [--sets mnist,tumours,claims] [--seeds 5]
+
+makes them and prints where they are.
 
 A file's name carries a digest of all that it is made by, so that a change to the simulation makes new ones.
 """

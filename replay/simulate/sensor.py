@@ -80,7 +80,7 @@ class Sensor:
         return np.asarray(np.clip(picture, 0.0, 1.0), dtype=np.float64).reshape(-1)
 
     def _warped(self, picture: Array) -> Array:
-        """Bilinear look-up at places moved by a field that is random on a 4 x 4 grid and linear between (Simard 2003)."""
+        """Bilinear look-up at places moved by a field random on a 4 x 4 grid, linear between (after Simard 2003)."""
         upsampled = _upsampling(self.side)
         rows, columns = upsampled @ self.rng.normal(0.0, self.warp_px, size=(2, 4, 4)) @ upsampled.T
         grid = np.arange(self.side, dtype=np.float64)

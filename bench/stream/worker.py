@@ -31,7 +31,10 @@ class Rate:
 
 
 class BenchWorker(WorkerProcess):
-    """A worker with topics, group and data folder of its own; defaults but for ``stream``."""
+    """A worker with topics, group and data folder of its own; defaults but for ``stream``.
+
+    It never looks less closely, however far behind it is: what is measured is the work of all detectors on all events.
+    """
 
     def __init__(self, scratch: Path, topic: Filled, **stream: Any) -> None:
         name = uuid.uuid4().hex[:8]
@@ -45,13 +48,28 @@ class BenchWorker(WorkerProcess):
             "kafka": {"brokers": [topic.bootstrap], "group": f"group-{name}"},
             "topics": {"events": {"name": topic.name}, "findings": {"name": self.findings}, **internal},
             "detection": {"baseline": str(baseline(scratch, topic.d))},
-            "stream": {"max_future_s": None, **stream},
+            "stream": {"max_future_s": None, "overload": {"max_level": 0}, **stream},
             "web": {"port": self.port},
         }
         self.config = folder / "vedette.yaml"
         self.config.write_bytes(msgspec.yaml.encode(config))
         self.log = folder / "worker.log"
+        #: The most memory that it ever had, and what it had at the end; known once it has been stopped.
+        self.peak_bytes = self.resident_bytes = 0
         super().__init__(self.config, self.port, self.log)
+
+    def stop(self, timeout_s: float = 20.0) -> int | None:
+        if self.exit_code is None:
+            self.resident_bytes, self.peak_bytes = self.memory()
+        return super().stop(timeout_s)
+
+    def memory(self) -> tuple[int, int]:
+        """Resident bytes now, and the most there ever were of this process."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        now, peak = (re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmRSS", "VmHWM"))
+        assert now
+        assert peak
+        return int(now[1]) * 1024, int(peak[1]) * 1024
 
     def judged(self) -> int:
         """Verdicts given so far, checkpointed or not; 0 while it does not answer."""

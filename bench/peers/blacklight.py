@@ -37,7 +37,7 @@ def matches(x: npt.NDArray[np.float64], salt: int = 1) -> npt.NDArray[np.bool_]:
 
 
 def _compiled(function: Any) -> Any:
-    return njit(cache=False)(function)
+    return njit(cache=True)(function)
 
 
 @_compiled

@@ -205,7 +205,7 @@ def test_hopskipjump_comes_closer_to_its_target_while_the_label_stays_wrong() ->
 def test_clients_and_names_are_checked() -> None:
     with pytest.raises(ScenarioError, match="twice"):
         simulate(honest_scenario(client("a", "ordinary"), client("a", "camera")), 1)
-    with pytest.raises(ScenarioError, match="no served model 'x'; there are digits"):
+    with pytest.raises(ScenarioError, match="no served model 'x'; there are claims, digits"):
         simulate(honest_scenario(client("a", "ordinary", "x")), 1)
     with pytest.raises(ScenarioError, match="no scenario 'x'; there are demo, clean"):
         preset("x")

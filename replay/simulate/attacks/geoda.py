@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 
 from replay.simulate.attacks.context import AttackContext
-from replay.simulate.attacks.searching import bisect, label, random_direction
+from replay.simulate.attacks.searching import bisect, elsewhere, label, random_direction
 from replay.simulate.datasets.examples import Array
 
 
@@ -23,7 +23,7 @@ def geoda(context: AttackContext) -> None:
 def _approach(context: AttackContext, x: Array, start: Array) -> None:
     oracle = context.oracle
     home = label(oracle, x)
-    outside = bisect(oracle, x, start)[1]
+    outside = bisect(oracle, x, elsewhere(context, home, start))[1]
     for t in count():
         normal = np.zeros_like(x)
         for _ in range(int(20 * 1.5**t)):

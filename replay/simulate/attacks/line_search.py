@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from replay.simulate.attacks.context import AttackContext
-from replay.simulate.attacks.searching import bisect, label
+from replay.simulate.attacks.searching import bisect, elsewhere, label
 from replay.simulate.datasets.examples import Array
 
 _STEP = 0.15
@@ -22,9 +22,10 @@ def line_search(context: AttackContext) -> None:
 
 def _weights(context: AttackContext, x: Array, start: Array) -> None:
     oracle = context.oracle
+    home = label(oracle, x)
+    start = elsewhere(context, home, start)
     near, far = bisect(oracle, x, start)
     line = (start - x) / np.linalg.norm(start - x)
-    home = label(oracle, near)
     weights = np.zeros_like(x)
     while True:  # until the budget ends
         for i in context.rng.permutation(len(x)).tolist():

@@ -18,6 +18,13 @@ def label(oracle: Oracle, row: Array) -> int:
     return int(oracle.scores(row[None, :]).argmax())
 
 
+def elsewhere(context: AttackContext, home: int, start: Array) -> Array:
+    """``start``, or the first own example in its place that the service does not put into class ``home``, ``(d,)``."""
+    while label(context.oracle, start) == home:
+        start = context.own_examples(1)[0][0]
+    return start
+
+
 def bisect(oracle: Oracle, inside: Array, outside: Array, steps: int = 10) -> tuple[Array, Array]:
     """Last pair on the segment from ``inside`` to ``outside`` with the label of ``inside`` and with another one.
 
@@ -39,13 +46,13 @@ def random_direction(context: AttackContext) -> Array:
 
 
 def directions(space: Space) -> Array:
-    """Orthonormal directions ``(n, d)``: the lowest quarter of a picture's cosines per axis, or a row's features."""
+    """Orthonormal directions ``(n, d)``: a picture's lowest cosines, or a row's features."""
     return _cosines(space.shape[0]) if space.is_picture else np.eye(space.features)
 
 
 @cache
 def _cosines(side: int) -> Array:
-    kept = max(side // 4, 2)
+    kept = max(side // 4, 4)
     waves = np.zeros((kept * kept, side, side))
     for i in range(kept):
         for j in range(kept):

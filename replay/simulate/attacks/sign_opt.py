@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from replay.simulate.attacks.context import AttackContext
-from replay.simulate.attacks.searching import label
+from replay.simulate.attacks.searching import elsewhere, label
 from replay.simulate.datasets.examples import Array
 from replay.simulate.oracle import Oracle
 
@@ -24,6 +24,7 @@ def sign_opt(context: AttackContext) -> None:
 def _descend(context: AttackContext, x: Array, start: Array) -> None:
     oracle = context.oracle
     home = label(oracle, x)
+    start = elsewhere(context, home, start)
     theta = (start - x) / np.linalg.norm(start - x)
     distance = _distance(oracle, x, home, theta, float(np.linalg.norm(start - x)))
     step = 0.2

@@ -45,7 +45,8 @@ def main() -> None:
         waiting = {processes.submit(judged, *case): case for case in cases}
         for done, future in enumerate(as_completed(waiting), start=1):
             results[waiting[future]] = future.result()
-            print(f"{done} of {len(cases)} recordings judged", file=sys.stderr, flush=True)
+            name, seed = waiting[future]
+            print(f"{done} of {len(cases)} recordings judged: {name}, seed {seed}", file=sys.stderr, flush=True)
     scored = [one for case in cases for one in results[case]]
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch), command, args.quick)

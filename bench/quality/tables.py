@@ -51,11 +51,10 @@ def _found(run: Run, scored: Sequence[Scored]) -> Table:
         table.row(name, *by_variant, _share(mine), *peers)
         return _rate(mine)
 
-    for attack in dict.fromkeys(caught.attacker.attack for _, caught in ours):
-        family = next(caught.attacker.family for _, caught in ours if caught.attacker.attack == attack)
+    for family, attack in sorted({(caught.attacker.family, caught.attacker.attack) for _, caught in ours}):
         found = row(f"{family}: {attack}", lambda _, c, attack=attack: c.attacker.attack == attack)
         run.at_least(f"quality-found, {attack}", found, GOAL_FAMILY)
-    for family in dict.fromkeys(caught.attacker.family for _, caught in ours):
+    for family in sorted({caught.attacker.family for _, caught in ours}):
         row(f"**{family}**", lambda _, c, family=family: c.attacker.family == family)
     for data_set in dict.fromkeys(one.data_set for one in scored):
         row(f"**on {data_set}**", lambda one, _, data_set=data_set: one.data_set == data_set)

@@ -22,6 +22,7 @@ embedded one and, for two of the tables, Apache Kafka where Java is. Keep the ma
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,7 @@ def main() -> int:
         "--only", nargs="+", metavar="ID", choices=list(PARTS), default=list(PARTS), help="these parts only"
     )
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # workers and brokers end with the blocks
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch), "python -m bench.streaming", quick=args.quick)
         measure(run, args.only)

@@ -134,10 +134,10 @@ class _Worker:
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved_windows,
         )
-        self._readers = [
-            self._read(layout.judged, self.lanes, self._events.handle),
-            self._read(topics.windows.name, self.windows, self._judge_windows),
-        ]
+        self._readers = {
+            layout.judged: self._read(layout.judged, self.lanes, self._events.handle),
+            topics.windows.name: self._read(topics.windows.name, self.windows, self._judge_windows),
+        }
         if stream.rekey:
             limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
             rekey = Rekey(app, layout.judged, layout.partitions, limits, self._events.refuse)
@@ -193,7 +193,7 @@ class _Worker:
         held = set(assigned)
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
         self._offsets.forget()
-        for reader in self._readers:
+        for reader in self._readers.values():
             reader.reassigned()
         self.lanes.assign(mine, keep=keep)
         windows = {tp.partition for tp in held if tp.topic == self._settings.topics.windows.name}
@@ -214,7 +214,17 @@ class _Worker:
         await asyncio.gather(self.lanes.checkpoint_all(now=now), self.windows.checkpoint_all(now=now))
 
     async def look_around(self) -> None:
+        for topic, reader in self._readers.items():
+            await reader.look_back(partial(self._handed_out, topic))
         await self._events.look_around(self.lanes)
+
+    async def _handed_out(self, topic: str, partition: int) -> int | None:
+        """The end of a partition, if the consumer's position is there."""
+        consumer, tp = self._app.consumer, TP(topic, partition)
+        if tp not in consumer.assignment():
+            return None
+        end, position = consumer.highwater(tp), await consumer.position(tp)
+        return end if end is not None and position is not None and position >= end else None
 
     async def publish(self) -> None:
         """Findings to their topic, at least once, keyed by id."""

@@ -71,7 +71,8 @@ class Runtime:
         self._clock = clock
         stream = core.settings.stream
         self._limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
-        self._addresses = Recent[tuple[str, str]](core.settings.clients.ttl_s, core.settings.clients.max_clients)
+        #: Hashes of (address, client): the pairs themselves would take three times the memory.
+        self._addresses = Recent[int](core.settings.clients.ttl_s, core.settings.clients.max_clients)
         self._steps: Counter[int] = Counter()
         #: Event time by partition.
         self._sweep_due_ts: dict[int, float] = {}
@@ -141,8 +142,9 @@ class Runtime:
     def _address(self, taken: Taken, now_ts: float) -> None:
         """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
         pairs = {(e.client_ip, e.client) for e in taken.events if e.client_ip}
-        if new := self._addresses.unseen(pairs, now_ts):
-            self._store.address(sorted(new))
+        by_hash = {hash(pair): pair for pair in pairs}
+        if new := self._addresses.unseen(by_hash, now_ts):
+            self._store.address(sorted(by_hash[key] for key in new))
 
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
         for verdict, n in result.verdicts.items():

@@ -106,9 +106,8 @@ def drain(worker: BenchWorker, events: int, timeout_s: float = 300.0) -> Rate:
             if time.monotonic() > deadline:
                 raise WorkerError(f"{seen[-1][0] if seen else 0} of {events} events were judged in {timeout_s:g} s")
             time.sleep(_POLL_S)
-            cpu_s = worker.cpu_s()
-            if judged := worker.judged():
-                seen.append((judged, time.perf_counter(), cpu_s))
+            if judged := worker.judged():  # a busy worker answers late: the clocks are read when it has
+                seen.append((judged, time.perf_counter(), worker.cpu_s()))
     at_work = [s for s in seen if s[0] < events] or seen
     (first, began, cpu_began), (last, ended, cpu_ended) = at_work[0], at_work[-1]
     if last == first:

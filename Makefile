@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports check format bench bench-streaming torture kafka clean
+.PHONY: help install demo test lint types imports check format bench bench-quality bench-streaming torture kafka clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(STAMP)  ## speed and quality benchmarks, without those of the stream
 
 torture: $(STAMP)  ## the stream under violence at full counts, on both brokers: 300 kills, 10 broker restarts (20 min)
 	VEDETTE_TORTURE=full VEDETTE_KAFKA=both $(BIN)/python -m pytest -s tests/stream/test_torture.py $(ARGS)
+
+bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed
+	$(BIN)/python -m bench.quality --jobs 2 $(ARGS)
 
 bench-streaming: $(STAMP)  ## workers on real brokers: speed, latency, memory, recovery; fails where a goal is missed
 	$(BIN)/python -m bench.streaming $(ARGS)

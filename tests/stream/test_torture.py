@@ -53,7 +53,7 @@ class Dose:
         return blows
 
 
-KILLS = Dose(kills=100, leaves=12, freezes=8, loops=12, speed=9.0) if FULL else Dose(kills=6, leaves=1, freezes=1)
+KILLS = Dose(kills=100, leaves=12, freezes=8, loops=12, speed=9.0) if FULL else Dose(kills=4, leaves=1, freezes=1)
 RESTARTS = Dose(kills=5, leaves=0, freezes=0, restarts=10, loops=4, speed=12.0) if FULL else Dose(1, 0, 0, restarts=2)
 
 

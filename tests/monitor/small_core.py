@@ -177,8 +177,8 @@ class Seen:
         rest = {k: v for k, v in self.state.items() if k not in apart}
         counts = {k: msgspec.msgpack.decode(v) for k, v in self.state.items() if k[1] == "meta"}
         ids = _ids({k: v for k, v in self.state.items() if k[1].startswith("dedupe/")})
-        newest = max(ids.values(), default=0.0)
-        return {key: ts for key, ts in ids.items() if ts >= newest - DEDUPE_S}, self.remembered(), counts, rest
+        watermark = max((meta["watermark"] for meta in counts.values()), default=0.0)  # of ticks, too
+        return {key: ts for key, ts in ids.items() if ts >= watermark - DEDUPE_S}, self.remembered(), counts, rest
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:
         """What panels that take over would know, by scope, model and client."""

@@ -120,7 +120,11 @@ async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, st
 
 async def _listen(bootstrap: str, topic: str, stamps: Stamps) -> None:
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+        topic,
+        bootstrap_servers=bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=10,  # the embedded broker looks for new records in steps of half of it
     )
     await consumer.start()
     try:

@@ -38,7 +38,9 @@ class World:
         self.config = self.folder / "vedette.yaml"
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
-        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "by-client")}
+        names = {
+            kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "bands", "by-client")
+        }
         config: dict[str, Any] = {
             "data_dir": str(self.data),
             "alerts_file": str(self.folder / "alerts.jsonl"),
@@ -49,6 +51,7 @@ class World:
                 "findings": {"name": names["findings"]},
                 "state": {"name": names["state"]},
                 "windows": {"name": names["windows"]},
+                "bands": {"name": names["bands"]},
                 "by_client": {"name": names["by-client"]},
             },
             "detection": {"baseline": str(self.baseline)},

@@ -43,6 +43,12 @@ class GroupWatch:
         self._cases.restore({k.removeprefix(_INCIDENT): v for k, v in state.items() if k.startswith(_INCIDENT)})
         self._restore(state)
 
+    @property
+    def closed_ts(self) -> float:
+        """Event time up to which all that was compared has been judged; 0 before the first."""
+        closed = self._merger.closed
+        return self._core.window_plan.end_ts(closed - 1) if closed > NEVER else 0.0
+
     def take(self, messages: Iterable[Part | Reached]) -> StepResult:
         """In the order of the topic; windows that all partitions of the bands have passed are judged at once."""
         result = StepResult()
@@ -57,7 +63,7 @@ class GroupWatch:
     def delta(self) -> dict[str, bytes | None]:
         """State that changed since the last call; None means gone."""
         if self._merger.closed > NEVER:
-            self._cases.prune(self._core.window_plan.end_ts(self._merger.closed - 1))
+            self._cases.prune(self.closed_ts)
         changes, self._changes = self._merger.delta() | self._changes, {}
         return changes | {f"{_INCIDENT}{key}": blob for key, blob in self._cases.delta().items()}
 

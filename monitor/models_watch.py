@@ -30,8 +30,8 @@ class ModelsWatch:
 
     @property
     def closed_ts(self) -> float:
-        """Event time up to which windows are closed; 0 before the first."""
-        return self._shift.closed_ts
+        """Event time up to which windows are closed and compared; 0 before the first."""
+        return min(self._shift.closed_ts, self._groups.closed_ts)
 
     def take(self, messages: Iterable[AnyMessage]) -> StepResult:
         """In the order of the topic."""

@@ -32,6 +32,7 @@ class World:
     baseline: Path
     partitions: int = 4
     overrides: dict[str, Any] = field(default_factory=dict)
+    bands: int | None = None
 
     def __post_init__(self) -> None:
         self.web_port = free_port()
@@ -51,7 +52,7 @@ class World:
                 "findings": {"name": names["findings"]},
                 "state": {"name": names["state"]},
                 "windows": {"name": names["windows"]},
-                "bands": {"name": names["bands"]},
+                "bands": {"name": names["bands"], "partitions": self.bands},
                 "by_client": {"name": names["by-client"]},
             },
             "detection": {"baseline": str(self.baseline)},

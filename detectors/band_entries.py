@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from detectors.digest import text_digests
 from detectors.kernels.links import link
 
 #: Earlier rows of its cell that a row is compared with, and how many of them may be of one client.
@@ -49,7 +48,7 @@ class Entries:
     Attributes:
         cells, digests: int64 ``(n,)``. z: int16 ``(n, 12)``. ts: float64 ``(n,)``. labels: int32 ``(n,)``.
         kept: distinct rows of its client that were looked at in the slot, int32 ``(n,)``.
-        who: index into ``clients``, int32 ``(n,)``. events: request ids.
+        who: index into ``clients``, int32 ``(n,)``. events: request ids, objects ``(n,)``.
     """
 
     cells: npt.NDArray[np.int64]
@@ -60,26 +59,38 @@ class Entries:
     kept: npt.NDArray[np.int32]
     who: npt.NDArray[np.int32]
     clients: tuple[str, ...]
-    events: tuple[str, ...]
+    events: npt.NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.cells)
 
     def take(self, rows: npt.NDArray[Any]) -> Entries:
         """The given rows (indices or mask), in the given order."""
-        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        used, who = np.unique(self.who[index], return_inverse=True)
         return Entries(
-            self.cells[index],
-            self.z[index],
-            self.digests[index],
-            self.ts[index],
-            self.labels[index],
-            self.kept[index],
-            who.astype(np.int32),
-            tuple(map(self.clients.__getitem__, used.tolist())),
-            tuple(map(self.events.__getitem__, index.tolist())),
+            self.cells[rows],
+            self.z[rows],
+            self.digests[rows],
+            self.ts[rows],
+            self.labels[rows],
+            self.kept[rows],
+            self.who[rows],
+            self.clients,
+            self.events[rows],
         )
+
+    def compact(self) -> Entries:
+        """The same rows; ``clients`` has those that are there only, in alphabetical order."""
+        used = sorted(self.clients[i] for i in np.unique(self.who).tolist())
+        place = {client: i for i, client in enumerate(used)}
+        where = np.array([place.get(client, -1) for client in self.clients], dtype=np.int32)
+        return replace(self, who=where[self.who] if len(self) else self.who, clients=tuple(used))
+
+
+def objects(texts: Sequence[str]) -> npt.NDArray[np.object_]:
+    """Texts as an array of objects, ``(n,)``."""
+    out = np.empty(len(texts), dtype=object)
+    out[:] = texts
+    return out
 
 
 def joined(parts: Sequence[Entries]) -> Entries:
@@ -97,31 +108,41 @@ def joined(parts: Sequence[Entries]) -> Entries:
         **columns,
         who=np.concatenate(who).astype(np.int32),
         clients=tuple(names),
-        events=tuple(event for part in parts for event in part.events),
+        events=np.concatenate([part.events for part in parts]),
     )
 
 
 def in_order(entries: Entries) -> Entries:
-    """By time, then request id, then client: an order that has nothing to do with how the rows came here."""
-    by_text = sorted(range(len(entries)), key=lambda i: (entries.events[i], entries.clients[entries.who[i]]))
-    text = np.empty(len(entries), dtype=np.int64)
-    text[by_text] = np.arange(len(entries))
-    return entries.take(np.lexsort((entries.digests, text, entries.ts)))
+    """By cell, then time, request id, client and bytes: an order that has nothing to do with how the rows came here."""
+    order = np.lexsort((entries.ts, entries.cells))
+    cells, ts = entries.cells[order], entries.ts[order]
+    alike = np.append(False, (cells[1:] == cells[:-1]) & (ts[1:] == ts[:-1]))
+    begins = np.flatnonzero(~alike)
+    sizes = np.diff(np.append(begins, len(order)))
+
+    def texts(i: int) -> tuple[str, str, int]:
+        return entries.events[i], entries.clients[entries.who[i]], int(entries.digests[i])
+
+    for begin, size in zip(begins[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
+        order[begin : begin + size] = sorted(order[begin : begin + size].tolist(), key=texts)
+    return entries.take(order)
 
 
-def meet(new: Entries, memory: Entries, radius: int, unit: float) -> tuple[list[Link], Entries]:
-    """Who of the new rows (``in_order``) links to whom, and those of them that are no copies and may be remembered."""
+def meet(new: Entries, memory: Entries, reach: tuple[int, int], unit: float) -> tuple[list[Link], Entries]:
+    """Who of the new rows (``in_order``) links to whom, and those of them that are no copies and may be remembered.
+
+    ``reach``: whole units below which rows are near, and below which those whose labels differ are; ``unit``: of them.
+    """
     if not len(new):
         return [], new
     old = memory.take(np.isin(memory.cells, np.unique(new.cells)))
     both = joined([old, new])
     order = np.argsort(both.cells, kind="stable")
     fresh = order >= len(old)
-    client = text_digests(both.clients)[both.who] if len(both.clients) else np.empty(0, np.int64)
     silent = np.zeros(len(both), dtype=np.bool_)
     pairs, squares = np.empty((len(new) * _MOST_LINKS, 2), np.int64), np.empty(len(new) * _MOST_LINKS, np.int64)
-    columns = (both.cells[order], both.z[order], both.digests[order], client[order])
-    n = link(*columns, fresh, radius, BACK, _MOST_LINKS, silent, pairs, squares)
+    columns = (both.cells[order], both.z[order], both.digests[order], both.who[order], both.labels[order])
+    n = link(*columns, fresh, *reach, BACK, _MOST_LINKS, silent, pairs, squares)
     links = [
         _link(both, int(order[later]), int(order[earlier]), float(square) ** 0.5 * unit)
         for (later, earlier), square in zip(pairs[:n].tolist(), squares[:n].tolist(), strict=True)
@@ -186,16 +207,14 @@ _MORE: Final = (("kept", "<i4"), ("who", "<i4"))
 class _Stored(msgspec.Struct, array_like=True):
     columns: list[bytes]
     clients: tuple[str, ...]
-    events: tuple[str, ...]
+    events: list[str]
 
 
 def encode(entries: Entries) -> bytes:
     """The rows as bytes; equal rows in the same order give the same."""
-    names = sorted(entries.clients)
-    place = {client: i for i, client in enumerate(names)}
-    who = np.array([place[client] for client in entries.clients], dtype="<i4")[entries.who]
-    columns = [getattr(entries, name).astype(kind).tobytes() for name, kind in (*_COLUMNS, *_MORE[:1])]
-    raw = msgspec.msgpack.encode(_Stored([*columns, who.tobytes()], tuple(names), entries.events))
+    entries = entries.compact()
+    columns = [getattr(entries, name).astype(kind).tobytes() for name, kind in (*_COLUMNS, *_MORE)]
+    raw = msgspec.msgpack.encode(_Stored(columns, entries.clients, entries.events.tolist()))
     return zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
 
 
@@ -215,7 +234,7 @@ def decode(blob: bytes) -> Entries:
     who = columns["who"]
     if any(len(c) != n for c in columns.values()) or (n and not 0 <= who.min() <= who.max() < len(stored.clients)):
         raise ValueError("no band entries: columns do not fit together")
-    return Entries(**columns, clients=stored.clients, events=stored.events)
+    return Entries(**columns, clients=stored.clients, events=objects(stored.events))
 
 
 EMPTY: Final = Entries(
@@ -227,5 +246,5 @@ EMPTY: Final = Entries(
     np.empty(0, np.int32),
     np.empty(0, np.int32),
     (),
-    (),
+    np.empty(0, object),
 )

@@ -13,15 +13,16 @@ from detectors.contract import DetectorInfo, Params
 from detectors.digest import digest_key, digests, seed_of
 from detectors.exact import row_blocks
 from detectors.finding import Attack
-from detectors.meeting import fit_meeting
+from detectors.meeting import RATES, fit_meeting
 from detectors.sampling import fair_rows
 from detectors.scale import Scale
 
 DIMS: Final = 12
 BANDS: Final = 2
-#: Whole units in one radius; a cell is four radii wide.
-UNITS: Final = 32
+#: Whole units in the largest radius; a cell is four of it wide. A smaller radius than so many units is not told apart.
+UNITS: Final = 128
 _CELL: Final = 4 * UNITS
+_LEAST_UNITS: Final = 8
 _FIT_ROWS: Final = 3000
 _MOST: Final = 1 << 40
 
@@ -41,13 +42,23 @@ class Prints:
     digests: IntArray
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """No plausible clean row is within ``radius`` of a given row of another client (``differs``: with another answer)
+    more often than ``rate``."""
+
+    radius: float
+    rate: float
+    differs: bool
+
+
 class Fingerprints:
     """Each row is projected to 12 sums with random signs (Achlioptas 2003), scaled so that distances are the root mean
     square difference per feature. Each half of the sums, shifted by a random offset, lies in a cell of a grid four
     radii wide (p-stable hashing: Datar et al. 2004): a *band*. Of two rows one radius apart 91 % share a cell, a
     quarter of a radius apart 99 %.
 
-    ``radius`` and ``rate`` come from clean traffic, see ``detectors.meeting``. Signs, offsets and keys come from a seed
+    Radii and rates come from clean traffic, see ``detectors.meeting``. Signs, offsets and keys come from a seed
     that only the clean traffic gives, so that nobody can aim at a cell.
     """
 
@@ -62,17 +73,23 @@ class Fingerprints:
         self._key = params["digest_key"].astype(np.uint64)
         self._offsets = params["offsets"].astype(np.int64)
         self._mix = params["mix"].astype(np.uint64)
-        #: Rows are near below it, root mean square difference in standard units.
-        self.radius = float(params["radius"])
-        #: No plausible clean row is within ``radius`` of a given row of another client more often.
-        self.rate = float(params["rate"])
-        if not (self.radius > 0 and 0 < self.rate < 1):
-            raise ValueError("radius and rate must be positive")
+        radii, rates = params["radii"].astype(np.float64), params["rates"].astype(np.float64)
+        if radii.shape != (2, len(rates)) or not (np.all(radii > 0) and np.all((rates > 0) & (rates < 1))):
+            raise ValueError("radii and rates must be positive")
+        #: Distance of one unit of ``Prints.z``, root mean square difference in standard units.
+        self.unit = float(radii.max()) / UNITS
+        #: What counts as near, the most generous first.
+        self.views = tuple(
+            View(float(radii[differs, r]), float(rates[r]), bool(differs))
+            for r in np.argsort(-rates, kind="stable").tolist()
+            for differs in (1, 0)
+            if radii[differs, r] >= _LEAST_UNITS * self.unit
+        )
 
-    @property
-    def unit(self) -> float:
-        """Distance of one unit of ``Prints.z``."""
-        return self.radius / UNITS
+    def reach(self, *, differs: bool) -> int:
+        """Whole units below which rows whose answers differ, or any, are near in some view; 0 if in none."""
+        radii = [view.radius for view in self.views if differs or not view.differs]
+        return int(np.ceil(max(radii, default=0.0) / self.unit))
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -87,8 +104,8 @@ class Fingerprints:
         some = clean.take(fair_rows(clean, _FIT_ROWS))
         z = _project(Scale(params), params["signs"].astype(np.float64), some.x)
         client = np.unique(np.array(some.clients), return_inverse=True)[1]
-        radius, rate = fit_meeting(z, digests(some.x, params["digest_key"]), client)
-        return params | {"radius": np.array(radius), "rate": np.array(rate)}
+        radii = np.stack(fit_meeting(z, digests(some.x, params["digest_key"]), client, some.labels))
+        return params | {"radii": radii, "rates": np.array(RATES)}
 
     def of(self, x: npt.NDArray[np.float32]) -> Prints:
         """Each row's, whatever the others are; ``x (n, d)``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from detectors.band_entries import Link
+from detectors.fingerprints import View
 
 #: Shares of the traffic that the bets look for; each has the same weight.
 BETS: Final = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
@@ -17,9 +18,8 @@ BETS: Final = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 LEAST_MEMBERS: Final = 3
 #: A member has this share of its rows, of those looked at, in the group.
 LEAST_SHARE: Final = 0.05
-#: A known group is spoken of again when it has grown by this share, and by so many.
-GROWN: Final = 0.25
-GROWN_LEAST: Final = 2
+#: A known group is spoken of again when it has grown by this share.
+GROWN: Final = 0.1
 #: Links of a slot and of all slots that are remembered.
 SLOT_LINKS: Final = 50_000
 ALL_LINKS: Final = 200_000
@@ -70,20 +70,23 @@ class Groups:
     E >= c with probability at most 1 / c (Ville 1939). An account counts once, however many rows it sends. With R rows
     a client-day and the budget of false findings a client-day,
 
-        c = members R / budget:
+        c = members views R / budget:
 
-    each row may begin a cluster, and one false cluster accuses all its members. E is that of the links in memory now,
-    never the largest it has been.
+    each row may begin a cluster in each view (a radius and its rate, of all links or of those whose answers differ),
+    and one false cluster accuses all its members. The first view in which it crosses counts. E is that of the links in
+    memory now, never the largest it has been.
 
     An account is a member if at least 1/20 of its rows that were looked at are in the cluster: nobody can have a busy
-    client named by sending copies of what it will send. A cluster with a member of a known group belongs to it: only
-    members not named before count, and it is spoken of again when they are a quarter more, and two.
+    client named by sending copies of what it will send. A cluster with a member of a known group belongs to it, and is
+    spoken of again when the group has grown by a tenth.
     """
 
-    def __init__(self, rate: float, rows_per_client_day: float, budget: float, slots: int, size_s: float) -> None:
+    def __init__(
+        self, views: Sequence[View], rows_per_client_day: float, budget: float, slots: int, size_s: float
+    ) -> None:
         """``slots`` are remembered, each of ``size_s`` seconds."""
-        self._rate = rate
-        self._each = max(rows_per_client_day / budget, 100.0)
+        self._views = tuple(views)
+        self._each = max(len(views) * rows_per_client_day / budget, 100.0)
         self._slots = slots
         self._size_s = size_s
         self._links: dict[int, list[Link]] = {}
@@ -112,10 +115,11 @@ class Groups:
         if not new:
             return []
         found = []
-        for cluster in self._clusters():
-            group = self._judge(cluster, slot)
-            if group is not None:
-                found.append(group)
+        for view in self._views:
+            for cluster in self._clusters(view):
+                group = self._judge(cluster, slot, view)
+                if group is not None:
+                    found.append(group)
         return found
 
     def _forget(self, slot: int) -> None:
@@ -130,7 +134,7 @@ class Groups:
             total -= len(self._links.pop(old, ()))
         self._known = [k for k in self._known if k.slot > slot - self._slots]
 
-    def _clusters(self) -> list[list[Link]]:
+    def _clusters(self, view: View) -> list[list[Link]]:
         """Links by cluster, those of one cluster oldest first, clusters by their oldest row."""
         parent: dict[_Node, _Node] = {}
 
@@ -140,6 +144,7 @@ class Groups:
             return node
 
         links = [link for slot in sorted(self._links) for link in self._links[slot]]
+        links = [x for x in links if x.distance < view.radius and (x.differs or not view.differs)]
         for link in links:
             one, other = root((link.client, link.event)), root((link.earlier_client, link.earlier_event))
             parent[max(one, other)] = min(one, other)
@@ -148,7 +153,7 @@ class Groups:
             clusters.setdefault(root((link.client, link.event)), []).append(link)
         return sorted(clusters.values(), key=lambda cluster: _oldest(cluster)[:3])
 
-    def _judge(self, cluster: list[Link], slot: int) -> Group | None:
+    def _judge(self, cluster: list[Link], slot: int, view: View) -> Group | None:
         rows = _rows_of(cluster)
         members = self._members(rows)
         known = next((k for k in self._known if not members.keys().isdisjoint(k.members)), None)
@@ -156,12 +161,12 @@ class Groups:
         new = [member for member in members if member not in set(before)]
         if known:
             known.slot = max(known.slot, self._slot(rows[-1][0]))
-        wanted = max(GROWN_LEAST, math.ceil(GROWN * len(before))) if known else LEAST_MEMBERS
-        if len(new) < wanted:
+        if len(new) < max(math.ceil(GROWN * len(before)), 1) or len(members) < LEAST_MEMBERS:
             return None
         since = self._slot(rows[0][0])
         traffic = sum(n for s, n in self._rows.items() if s >= since)
-        e, c = self._e_value(len(new) - (not known), len(rows), traffic), float(f"{self._each * len(new):.6g}")
+        e = self._e_value(len(members) - 1, len(rows) * view.rate, traffic)
+        c = float(f"{self._each * len(members):.6g}")
         if e < c:
             return None
         if known is None:
@@ -181,8 +186,7 @@ class Groups:
             looked.setdefault(client, {})[self._slot(ts)] = kept
         return {c: n for c, n in mine.items() if n >= LEAST_SHARE * sum(looked[c].values())}
 
-    def _e_value(self, joined: int, rows: int, traffic: int) -> float:
-        by_chance = rows * self._rate
+    def _e_value(self, joined: int, by_chance: float, traffic: int) -> float:
         logs = [
             joined * math.log(bet / by_chance) + traffic * math.log1p(-bet) if bet > by_chance else 0.0 for bet in BETS
         ]

@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined, meet, remember
-from detectors.fingerprints import UNITS
 from monitor.core import Core
 from monitor.shares import NEVER, AnyMessage, Part, Progress, Reached
 from monitor.slot_merger import SlotMerger
@@ -63,7 +62,8 @@ class BandWatch:
             return []
         self._forget(index, model)
         entries = [found for part in parts if (found := _decoded(part.data)) is not None]
-        links, loud = meet(in_order(joined([EMPTY, *entries])), self._memory.get(model, EMPTY), UNITS, prints.unit)
+        reach = prints.reach(differs=False), prints.reach(differs=True)
+        links, loud = meet(in_order(joined([EMPTY, *entries])), self._memory.get(model, EMPTY), reach, prints.unit)
         if len(loud):
             self._memory[model] = remember(self._memory.get(model, EMPTY), loud)
             self._sizes[index, model] = len(loud)
@@ -90,7 +90,9 @@ class BandWatch:
             first = max(first, old)
         memory = self._memory.get(model)
         if memory is not None:
-            self._memory[model] = memory.take(memory.ts >= plan.end_ts(first))
+            kept = memory.take(memory.ts >= plan.end_ts(first))
+            # names of clients long gone are dropped now and then
+            self._memory[model] = kept.compact() if len(kept.clients) > 2 * len(kept) + 1000 else kept
 
     def _stamped(self, blob: bytes) -> bytes:
         return msgspec.msgpack.encode((self._core.window_plan.baseline, blob))

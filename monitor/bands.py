@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.band_entries import EMPTY, Entries, encode, joined
+from detectors.band_entries import EMPTY, Entries, encode, joined, objects
 from detectors.batch import EventBatch, FloatArray
 from detectors.fingerprints import BANDS, Fingerprints, ranks
 from detectors.quota import window_index
@@ -197,7 +197,7 @@ def _compared(pieces: list[_Rows]) -> Entries:
         kept,
         who[some],
         tuple(names),
-        tuple(events[i] for i in some.tolist()),
+        objects([events[i] for i in some.tolist()]),
     )
     bands = [
         Entries(cells[:, band], one.z, one.digests, one.ts, one.labels, one.kept, one.who, one.clients, one.events)

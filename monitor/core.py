@@ -77,7 +77,7 @@ class Core:
     def groups(self, model: str) -> Groups:
         """A new ledger of links for a model that has fingerprints."""
         return Groups(
-            self.fingerprints[model].rate,
+            self.fingerprints[model].views,
             self.baseline.models[model].rows_per_client_day,
             self.settings.detection.false_alarms.clients_per_day,
             self.group_slots,

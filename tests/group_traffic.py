@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from detectors.band_entries import Entries, Link
+from detectors.band_entries import Entries, Link, objects
 
 SIZE_S = 60.0
 
@@ -46,5 +46,5 @@ def entries(
         kept=np.ones(n, dtype=np.int32),
         who=np.array([names.index(client) for client in clients], dtype=np.int32),
         clients=names,
-        events=tuple(f"{prefix}{i}" for i in range(n)),
+        events=objects([f"{prefix}{i}" for i in range(n)]),
     )

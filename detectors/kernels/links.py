@@ -18,8 +18,10 @@ def link(
     z: Array,
     digests: Array,
     clients: Array,
+    labels: Array,
     fresh: Array,
-    radius: int,
+    reach: int,
+    reach_differing: int,
     back: int,
     most: int,
     silent: Array,
@@ -34,14 +36,16 @@ def link(
 
     Args:
         cells: ``(n,)``, equal ones together, each cell's rows in order. z: int16 ``(n, k)``.
-        digests, clients: ``(n,)``.
-        fresh: rows whose pairs are wanted, bool ``(n,)``. radius: whole units.
+        digests, clients, labels: ``(n,)``.
+        fresh: rows whose pairs are wanted, bool ``(n,)``. reach: whole units, and ``reach_differing`` for
+            rows whose labels differ.
         silent: set, bool ``(n,)``; rows that are not fresh must be False.
         pairs: int64 ``(p, 2)``, set to later and earlier row; ``squares (p,)``: squared distance in units.
     """
     n = 0
     begin = 0
-    limit = np.int64(radius) * np.int64(radius)
+    limit = np.int64(reach) * np.int64(reach)
+    differing = np.int64(reach_differing) * np.int64(reach_differing)
     for row in range(len(cells)):
         if row and cells[row] != cells[row - 1]:
             begin = row
@@ -64,9 +68,11 @@ def link(
             for k in range(z.shape[1]):
                 difference = np.int64(np.int16(z[row, k] - z[at, k]))
                 total += difference * difference
-            if total < limit:
+            if total < limit or total < differing:
                 if clients[at] == clients[row]:
                     mute = True
+                elif total >= limit and labels[at] == labels[row]:
+                    pass
                 elif n - first < most:
                     known = False
                     for pair in range(first, n):

@@ -22,7 +22,7 @@ from detectors.band_entries import (
     remember,
 )
 
-RADIUS = 32
+REACH = (32, 40)
 
 
 def pairs(links: list[Link]) -> list[tuple[str, str]]:
@@ -31,7 +31,7 @@ def pairs(links: list[Link]) -> list[tuple[str, str]]:
 
 def test_near_rows_of_different_clients_meet() -> None:
     rows = entries([1, 1, 1, 2], [0, 31, 32 + 31, 0], ["a", "b", "c", "d"], labels=[0, 1, 1, 0])
-    links, loud = meet(rows, EMPTY, RADIUS, 0.5)
+    links, loud = meet(rows, EMPTY, REACH, 0.5)
     assert [(link.event, link.earlier_event, link.distance, link.differs) for link in links] == [
         ("e1", "e0", 15.5, True)
     ]
@@ -41,22 +41,22 @@ def test_near_rows_of_different_clients_meet() -> None:
 def test_the_same_bytes_are_nothing_and_are_not_remembered() -> None:
     """The second account of a partner who tests two, or everybody's health check; also where a near row is about."""
     rows = entries([1] * 4, [0, 0, 5, 5], ["a", "b", "a", "b"], digests=[7, 7, 8, 8])
-    links, loud = meet(rows, EMPTY, RADIUS, 1.0)
+    links, loud = meet(rows, EMPTY, REACH, 1.0)
     assert links == []
-    assert loud.events == ("e0", "e2")
+    assert loud.events.tolist() == ["e0", "e2"]
 
 
 def test_a_client_near_itself_is_nothing() -> None:
     """A camera whose frames somebody else copies: it was there before."""
     rows = entries([1] * 3, [0, 1, 2], ["camera", "copy", "camera"])
-    links, _ = meet(rows, EMPTY, RADIUS, 1.0)
+    links, _ = meet(rows, EMPTY, REACH, 1.0)
     assert pairs(links) == [("e1", "e0")]
 
 
 def test_memory_is_met_as_well() -> None:
-    _, old = meet(entries([1, 5], [0, 0], ["a", "a"]), EMPTY, RADIUS, 1.0)
+    _, old = meet(entries([1, 5], [0, 0], ["a", "a"]), EMPTY, REACH, 1.0)
     links, _ = meet(
-        entries([1], [3], ["b"], digests=[99], begin_ts=100.0, prefix="n"), remember(EMPTY, old), RADIUS, 1.0
+        entries([1], [3], ["b"], digests=[99], begin_ts=100.0, prefix="n"), remember(EMPTY, old), REACH, 1.0
     )
     assert pairs(links) == [("n0", "e0")]
 
@@ -92,7 +92,7 @@ def test_neither_partitions_nor_lanes_change_who_meets(windows: list[Entries], l
     """Clients in any partitions, cells in any lanes, parts in any order."""
     whole, memory = set(), EMPTY
     for window in windows:
-        links, loud = meet(in_order(window), memory, RADIUS, 1.0)
+        links, loud = meet(in_order(window), memory, REACH, 1.0)
         memory = remember(memory, loud)
         whole |= set(links)
     apart: set[Link] = set()
@@ -102,7 +102,7 @@ def test_neither_partitions_nor_lanes_change_who_meets(windows: list[Entries], l
             mine = window.take(window.cells % lanes == lane)
             parts = [mine.take(mine.who % 2 == p) for p in range(2)]
             random.shuffle(parts)  # type: ignore[attr-defined]  # hypothesis' own Random
-            links, loud = meet(in_order(joined([EMPTY, *parts])), memory, RADIUS, 1.0)
+            links, loud = meet(in_order(joined([EMPTY, *parts])), memory, REACH, 1.0)
             memory = remember(memory, decode(encode(loud)))
             apart |= set(links)
     assert apart == whole
@@ -113,7 +113,7 @@ def test_neither_partitions_nor_lanes_change_who_meets(windows: list[Entries], l
 def test_a_memory_made_anew_from_what_has_not_expired_is_the_same(windows: list[Entries]) -> None:
     memory, loud = EMPTY, []
     for window in windows:
-        loud.append(meet(in_order(window), memory, RADIUS, 1.0)[1])
+        loud.append(meet(in_order(window), memory, REACH, 1.0)[1])
         memory = remember(memory, loud[-1])
     live = memory.take(memory.ts >= 60.0)
     anew = remember(remember(EMPTY, loud[1]), loud[2])

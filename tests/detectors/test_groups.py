@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from detectors.band_entries import Link
 from detectors.finding import Severity
-from detectors.fingerprints import Fingerprints
+from detectors.fingerprints import Fingerprints, View
 from detectors.group_finding import group_finding
 from detectors.groups import GROWN, Group, Groups
 
-RATE = 1e-7
+VIEWS = (View(0.01, 1e-7, differs=False),)
 
 
 def ledger(slots: int = 60, rows_per_client_day: float = 1000.0, budget: float = 0.01) -> Groups:
-    return Groups(RATE, rows_per_client_day, budget, slots, SIZE_S)
+    return Groups(VIEWS, rows_per_client_day, budget, slots, SIZE_S)
 
 
 @pytest.mark.parametrize("accounts", [20, 200, 2000])
@@ -60,12 +60,12 @@ def test_who_sends_much_else_is_not_named() -> None:
 def test_a_known_group_is_spoken_of_again_when_it_has_grown() -> None:
     groups = ledger()
     (first,) = groups.take(0, 1000, chain(20, 0.0))
-    assert groups.take(1, 1000, chain(22, 0.0)[19:]) == []
-    grown = chain(20 + round(20 * GROWN), 0.0, 2.9)[19:]
+    assert groups.take(1, 1000, chain(21, 0.0)[19:]) == []
+    grown = chain(20 + round(20 * GROWN), 0.0, 1.0)[19:]
     (again,) = groups.take(2, 1000, grown)
     assert again.name == first.name
     assert again.members[:20] == first.members
-    assert again.fresh == len(again.members) - 20 == 5
+    assert again.fresh == len(again.members) - 20 == 2
 
 
 def test_what_is_older_than_the_memory_is_forgotten() -> None:

@@ -21,6 +21,7 @@ _NONE: Final = 1e-6
 _BUSY: Final = 0.05
 #: The radius is at most the least clean distance divided by this.
 _MARGIN: Final = 2.0
+_CELLS: Final = 4.0
 _MOST_DIMENSION: Final = 12.0
 _LEAST_DIMENSION: Final = 0.5
 
@@ -40,11 +41,16 @@ def fit_meeting(z: FloatArray, digests: IntArray, client: IntArray, labels: IntA
         radius = d0 (rate / m)^(1 / k),
 
     but at most half the least distance seen; and if leaving out one client would make that grow by more than twice,
-    at most by so much less: what one client alone does in clean traffic, another will do worse.
+    at most by so much less: what one client alone does in clean traffic, another will do worse. Radii of pairs whose
+    answers differ are at most a quarter of the d0 of all pairs, so that cells, four radii wide, hold few clean rows.
     """
-    every = _radii(*_pairs(z, digests, client, None), client)
+    pairs = _pairs(z, digests, client, None)
+    every = _radii(*pairs, client)
     differing = _pairs(z, digests, client, labels)
-    return every, np.maximum(_radii(*differing, client), every) if len(differing[0]) >= _FEWEST else every
+    if len(differing[0]) < _FEWEST:
+        return every, every
+    widest = float(pairs[0][len(pairs[0]) // 2]) / _CELLS
+    return every, np.maximum(np.minimum(_radii(*differing, client), widest), every)
 
 
 def _radii(pairs: FloatArray, one: IntArray, other: IntArray, client: IntArray) -> FloatArray:

@@ -32,9 +32,8 @@ def counterfeits(x: Inputs, labels: IntArray, each: int, rng: np.random.Generato
     shuffled = np.stack([x[rng.integers(len(x), size=each), j] for j in range(x.shape[1])], axis=1)
     uniform = low + (high - low) * rng.random((each, x.shape[1]))
     drawn = [_drawn(x, labels, len(part), rng) for part in np.array_split(np.arange(each), _THIEVES)]
-    return np.concatenate([mixed, np.clip(np.concatenate(drawn), low, high), moved, shuffled, uniform]).astype(
-        np.float32
-    )
+    kinds = [mixed, np.clip(np.concatenate(drawn), low, high), moved, shuffled, uniform]
+    return np.asarray(np.concatenate(kinds), dtype=np.float32)
 
 
 def _drawn(x: Inputs, labels: IntArray, n: int, rng: np.random.Generator) -> Inputs:

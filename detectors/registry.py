@@ -12,7 +12,6 @@ from detectors.near_duplicate import NearDuplicate
 from detectors.noise_residue import NoiseResidue
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
-from detectors.support import Support
 from detectors.synthetic import Synthetic
 from detectors.window_calibration import WindowDetectorType
 
@@ -38,7 +37,6 @@ class RowDetectorType(Protocol):
 
 ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     NearDuplicate,
-    Support,
     Coverage,
     Synthetic,
     NoiseResidue,

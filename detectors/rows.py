@@ -29,18 +29,12 @@ class Rows:
     def __init__(self, batch: EventBatch, slots: IntArray) -> None:
         self.batch = batch
         self.slots = slots
-        self.order, self.begins = self.grouped(slots)
-        self.clients = slots[self.order[self.begins[:-1]]]
-        self._shared: dict[Hashable, tuple[BoolArray, Measures]] = {}
-
-    @staticmethod
-    def grouped(slots: IntArray) -> tuple[IntArray, IntArray]:
-        """``order`` and ``begins`` of whatever belongs to these slots."""
-        order = np.argsort(slots, kind="stable").astype(np.int64)
-        by_client = slots[order]
+        self.order = np.argsort(slots, kind="stable").astype(np.int64)
+        by_client = slots[self.order]
         ends = np.flatnonzero(by_client[1:] != by_client[:-1]) + 1
-        begins = np.concatenate([[0], ends, [len(slots)]]) if len(slots) else np.zeros(1, dtype=np.int64)
-        return order, begins.astype(np.int64)
+        self.begins = np.concatenate([[0], ends, [len(slots)]]) if len(slots) else np.zeros(1, dtype=np.int64)
+        self.clients = by_client[self.begins[:-1]]
+        self._shared: dict[Hashable, tuple[BoolArray, Measures]] = {}
 
     def __len__(self) -> int:
         return len(self.slots)

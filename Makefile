@@ -4,14 +4,14 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-#: more for pytest: make test ARGS="-k player -x"
+#: more for pytest or bench.streaming: make test ARGS="-k player -x"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports check format bench torture kafka clean
+.PHONY: help install demo test lint types imports check format bench bench-quality bench-streaming torture kafka clean
 
 help:  ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## set up .venv from constraints/py311.txt
 
@@ -52,12 +52,18 @@ format: $(STAMP)  ## put the code in form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)  ## speed and quality benchmarks
-	@for file in $$(grep -l '^if __name__ == "__main__"' bench/*.py | sort); do \
+bench: $(STAMP)  ## speed and quality benchmarks, without those of the stream
+	@for file in $$(grep -l '^if __name__ == "__main__"' bench/*.py | grep -v /streaming.py | sort); do \
 	  $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
 
 torture: $(STAMP)  ## the stream under violence at full counts, on both brokers: 300 kills, 10 broker restarts (20 min)
 	VEDETTE_TORTURE=full VEDETTE_KAFKA=both $(BIN)/python -m pytest -s tests/stream/test_torture.py $(ARGS)
+
+bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed
+	$(BIN)/python -m bench.quality --jobs 2 $(ARGS)
+
+bench-streaming: $(STAMP)  ## workers on real brokers: speed, latency, memory, recovery; fails where a goal is missed
+	$(BIN)/python -m bench.streaming $(ARGS)
 
 kafka:  ## a local Apache Kafka on localhost:9092, until Ctrl-C (needs Java and, once, Maven)
 	scripts/apache-kafka --port 9092

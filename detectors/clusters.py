@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -34,8 +34,14 @@ def client_counts(clients: Sequence[str], salt: bytes) -> IntArray:
 
 @lru_cache(maxsize=65536)
 def _bucket(client: str, salt: bytes) -> int:
-    raw = client.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(raw, digest_size=1, key=salt).digest()[0]
+    keyed = _keyed(salt).copy()  # half the time of taking in the key for each client
+    keyed.update(client.encode("utf-8", "surrogatepass"))
+    return keyed.digest()[0]
+
+
+@cache
+def _keyed(salt: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=1, key=salt)
 
 
 def concentration(counts: IntArray) -> float:

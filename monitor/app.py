@@ -145,11 +145,11 @@ class _Worker:
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved_windows,
         )
-        self._readers = [
-            self._read(layout.judged, self.lanes, self._events.handle),
-            self._read(topics.bands.name, self.bands, self._compare_bands),
-            self._read(topics.windows.name, self.windows, self._judge_windows),
-        ]
+        self._readers = {
+            layout.judged: self._read(layout.judged, self.lanes, self._events.handle),
+            topics.bands.name: self._read(topics.bands.name, self.bands, self._compare_bands),
+            topics.windows.name: self._read(topics.windows.name, self.windows, self._judge_windows),
+        }
         if stream.rekey:
             limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
             rekey = Rekey(app, layout.judged, layout.partitions, limits, self._events.refuse)
@@ -213,7 +213,7 @@ class _Worker:
         held = set(assigned)
         mine = {tp.partition for tp in held if tp.topic == self._layout.judged}
         self._offsets.forget()
-        for reader in self._readers:
+        for reader in self._readers.values():
             reader.reassigned()
         self.lanes.assign(mine, keep=keep)
         topics = self._settings.topics
@@ -235,7 +235,17 @@ class _Worker:
         await asyncio.gather(*(lanes.checkpoint_all(now=now) for lanes in (self.lanes, self.bands, self.windows)))
 
     async def look_around(self) -> None:
+        for topic, reader in self._readers.items():
+            await reader.look_back(partial(self._handed_out, topic))
         await self._events.look_around(self.lanes)
+
+    async def _handed_out(self, topic: str, partition: int) -> int | None:
+        """The end of a partition, if the consumer's position is there."""
+        consumer, tp = self._app.consumer, TP(topic, partition)
+        if tp not in consumer.assignment():
+            return None
+        end, position = consumer.highwater(tp), await consumer.position(tp)
+        return end if end is not None and position is not None and position >= end else None
 
     async def publish(self) -> None:
         """Findings to their topic, at least once, keyed by id."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import MemberToRemove, OffsetSpec
 
+from monitor.group_offsets import committed
 from monitor.kafka_auth import client_options
 from monitor.problem import Problem
 from monitor.settings import Settings
 
-T = TypeVar("T")
-
-#: A broker that has just started makes its offsets topic first.
-_TRIES: Final = 10
-_PAUSE_S: Final = 0.3
 _LAST_BATCH_MS: Final = 1000
 
 
@@ -29,7 +24,7 @@ def check_group(settings: Settings, admin: KafkaAdminClient) -> Iterator[Problem
     group, where = settings.kafka.group, "kafka.group"
     user = f"user {settings.kafka.sasl_username!r}" if settings.kafka.sasl_username else "this client"
     try:
-        committed = _patiently(lambda: admin.list_group_offsets({group: None}))[group]
+        read_to = committed(admin, group)
         # nobody of this name is in the group; asking to remove him needs the same right as joining
         nobody = MemberToRemove(member_id=f"vedette-check-{uuid.uuid4().hex}")
         admin.remove_group_members(group, [nobody])
@@ -43,7 +38,7 @@ def check_group(settings: Settings, admin: KafkaAdminClient) -> Iterator[Problem
     except (kafka_errors.UnknownMemberIdError, kafka_errors.GroupIdNotFoundError):
         pass
     source = settings.topics.by_client if settings.stream.rekey else settings.topics.events
-    offsets = {tp: int(at.offset) for tp, at in committed.items() if tp.topic == source.name and at.offset >= 0}
+    offsets = {tp: offset for tp, offset in read_to.items() if tp.topic == source.name}
     yield from _gone(source.name, offsets, admin)
     yield from _anew(settings, source.name, offsets, admin)
 
@@ -93,12 +88,3 @@ def _true_end(settings: Settings, tp: TopicPartition, latest: int) -> int:
 
 def _offset(found: Any) -> int:
     return int(found.offset)
-
-
-def _patiently(ask: Callable[[], T]) -> T:
-    for _ in range(_TRIES - 1):
-        try:
-            return ask()
-        except kafka_errors.CoordinatorNotAvailableError:
-            time.sleep(_PAUSE_S)
-    return ask()

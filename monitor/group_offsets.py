@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Final
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import CoordinatorNotAvailableError
 
 from monitor.kafka_connect import admin_client
 from monitor.settings import Kafka
+
+#: A broker that has just started makes its offsets topic first.
+_TRIES: Final = 10
+_PAUSE_S: Final = 0.3
 
 
 class GroupOffsets:
@@ -35,5 +44,23 @@ class GroupOffsets:
 
     def _ask(self) -> dict[tuple[str, int], int]:
         with admin_client(self._kafka) as admin:
-            found = admin.list_group_offsets({self._kafka.group: None})[self._kafka.group]
-        return {(tp.topic, tp.partition): int(at.offset) for tp, at in found.items() if at.offset >= 0}
+            found = committed(admin, self._kafka.group)
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+
+def committed(admin: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """The group's offsets by partition. Waits some seconds for a broker that has just started.
+
+    Raises what kafka-python raises, CoordinatorNotAvailableError if no broker answers for groups.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return _ask(admin, group)
+        except CoordinatorNotAvailableError:
+            time.sleep(_PAUSE_S)
+    return _ask(admin, group)
+
+
+def _ask(admin: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    found = admin.list_group_offsets({group: None})[group]
+    return {tp: int(at.offset) for tp, at in found.items() if at.offset >= 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -34,6 +35,9 @@ class Batch(Protocol):
 
 
 _State = TypeVar("_State", bound=Remembering)
+
+#: A lane that received nothing for so long, though the consumer has moved on, will not receive it any more.
+_PATIENCE_S = 5.0
 
 
 class Reader(Generic[_State]):
@@ -67,6 +71,18 @@ class Reader(Generic[_State]):
             await self._lanes.checkpoint(lane)
             await asyncio.sleep(0)  # let findings go out between two batches
 
+    async def look_back(self, handed_out: Callable[[int], Awaitable[int | None]]) -> None:
+        """Go back where the last records of a partition got lost on their way here: no later one shows the gap.
+
+        ``handed_out``: the end of a partition if the consumer has moved there; None if it has not.
+        """
+        for lane in self._lanes.loaded():
+            if not lane.quiet or time.monotonic() - lane.touched_s < _PATIENCE_S:
+                continue
+            end = await handed_out(lane.partition)
+            if end is not None and lane.next_offset < end and self._lanes.owns(lane):
+                await self._go_back(lane, end)
+
     async def _contiguous(self, lane: Lane[_State], batch: Batch) -> bool:
         """Go back where records seem to have been skipped.
 
@@ -74,10 +90,16 @@ class Reader(Generic[_State]):
         expected offset make us seek back once; if the same gap shows again it is real (compaction, transaction
         markers, retention) and is accepted. What was read before is skipped by ``handle``.
         """
-        first, expected = batch.records[0].offset, lane.next_offset
-        if first <= expected or self._sought.get(lane.partition) == expected:
-            return True
+        first = batch.records[0].offset
+        return first <= lane.next_offset or not await self._go_back(lane, first)
+
+    async def _go_back(self, lane: Lane[_State], found: int) -> bool:
+        """False if the same gap has shown before."""
+        expected = lane.next_offset
+        if self._sought.get(lane.partition) == expected:
+            return False
         self._sought[lane.partition] = expected
-        log.info("gap in offsets, reading again", scope=lane.scope, at=expected, found=first)
+        lane.touched_s = time.monotonic()
+        log.info("gap in offsets, reading again", scope=lane.scope, at=expected, found=found)
         await self._seek(lane.partition, expected)
-        return False
+        return True

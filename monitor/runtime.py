@@ -21,12 +21,15 @@ from monitor.intake import SourceRecord, Taken, take
 from monitor.metrics import Metrics
 from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
+from monitor.recent import Recent
 from monitor.shares import AnyMessage
 from monitor.step import StepResult
 from responders.decision import Decision
 
-#: Sweeping is cheap but not free: once in this many steps of a partition.
+#: Sweeping is cheap but not free: once in this many steps of a partition,
 _SWEEP_EVERY = 50
+#: or this share of a client's time to live, whichever comes first: a step of a replay may span hours.
+_SWEEP_TTL_SHARE = 1 / 8
 
 
 class FindingSink(Protocol):
@@ -69,8 +72,11 @@ class Runtime:
         self._clock = clock
         stream = core.settings.stream
         self._limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
-        self._addresses: set[tuple[str, str]] = set()
+        #: Hashes of (address, client): the pairs themselves would take three times the memory.
+        self._addresses = Recent[int](core.settings.clients.ttl_s, core.settings.clients.max_clients)
         self._steps: Counter[int] = Counter()
+        #: Event time by partition.
+        self._sweep_due_ts: dict[int, float] = {}
 
     def pipeline(self, partition: int, state: Mapping[str, bytes], sources: int = 1) -> PartitionPipeline:
         """A partition's pipeline as its last checkpoint left it; ``sources``: partitions of the events topic."""
@@ -104,10 +110,8 @@ class Runtime:
         if taken.dead:
             pipeline.reject(len(taken.dead))
         self._write(result)
-        self._address(taken)
-        self._steps[taken.partition] += 1
-        if self._steps[taken.partition] % _SWEEP_EVERY == 0:
-            pipeline.sweep()
+        self._address(taken, pipeline.watermark)
+        self._sweep(pipeline, taken.partition)
         self._count(pipeline, taken, result)
         self._metrics.step.observe(time.perf_counter() - started)
         return result
@@ -117,6 +121,14 @@ class Runtime:
         result = watch.take(messages)
         self._write(result)
         return result
+
+    def _sweep(self, pipeline: PartitionPipeline, partition: int) -> None:
+        next_ts = pipeline.watermark + _SWEEP_TTL_SHARE * self._core.settings.clients.ttl_s
+        self._steps[partition] += 1
+        due_ts = self._sweep_due_ts.setdefault(partition, next_ts)
+        if self._steps[partition] % _SWEEP_EVERY == 0 or pipeline.watermark >= due_ts:
+            pipeline.sweep()
+            self._sweep_due_ts[partition] = next_ts
 
     def _write(self, result: StepResult) -> None:
         kept: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
@@ -132,14 +144,12 @@ class Runtime:
         for finding in result.findings:
             self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
 
-    def _address(self, taken: Taken) -> None:
+    def _address(self, taken: Taken, now_ts: float) -> None:
         """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
         pairs = {(e.client_ip, e.client) for e in taken.events if e.client_ip}
-        if new := sorted(pairs - self._addresses):
-            self._store.address(new)
-            self._addresses.update(new)
-            if len(self._addresses) > self._core.settings.clients.max_clients:
-                self._addresses.clear()
+        by_hash = {hash(pair): pair for pair in pairs}
+        if new := self._addresses.unseen(by_hash, now_ts):
+            self._store.address(sorted(by_hash[key] for key in new))
 
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
         for verdict, n in result.verdicts.items():

@@ -25,10 +25,12 @@ class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         clients: client id (an address for a client without id) → ``benign`` or ``<attack>:<name>``, where
             ``<attack>`` is one of the kinds of ``detectors.finding.Attack``, e.g. ``evasion:hopskipjump``.
         shift_onset: model → event time, epoch seconds, from which its honest inputs come from another distribution.
+        groups: name of a group → the clients through which one attacker works; each of them is in ``clients`` too.
     """
 
     clients: dict[str, str]
     shift_onset: dict[str, float] = {}
+    groups: dict[str, tuple[str, ...]] = {}
 
     def attackers(self) -> dict[str, tuple[Attack, str]]:
         """Attacking clients with kind and name of their attack, in the order of the file."""
@@ -50,7 +52,10 @@ def split_label(label: str) -> tuple[Attack, str]:
 
 def encode_labels(labels: Labels) -> bytes:
     """The labels as indented JSON with a newline at the end; the same labels give the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(labels, order="deterministic"), indent=2) + b"\n"
+    fields = msgspec.to_builtins(labels)
+    if not labels.groups:
+        del fields["groups"]
+    return msgspec.json.format(msgspec.json.encode(fields, order="deterministic"), indent=2) + b"\n"
 
 
 def decode_labels(raw: bytes) -> Labels:

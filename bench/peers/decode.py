@@ -1,4 +1,6 @@
-"""Consume a topic of events with aiokafka ``getmany`` and msgspec, and keep nothing; prints {"events", "seconds", "cpu_s"}.
+"""Consume a topic of events with aiokafka ``getmany`` and msgspec, and keep nothing.
+
+Prints {"events", "seconds", "cpu_s"}.
 
     python -m bench.peers.decode typed|untyped BOOTSTRAP TOPIC EVENTS
 

@@ -15,6 +15,8 @@ class Run:
     scratch: Path
     command: str
     quick: bool = False
+    #: Events a second of a worker on JSON with 30 features, once it is known.
+    maximum: float | None = None
     short: list[str] = field(default_factory=list)
 
     def size(self, full: int, quick: int) -> int:
@@ -31,5 +33,3 @@ class Run:
     def publish(self, table: Table) -> None:
         """A quick run is for trying out: it is not kept."""
         publish(table, self.command, keep=not self.quick)
-
-

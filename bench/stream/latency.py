@@ -12,6 +12,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.results import Table
+from bench.stream.drains import maximum
 from bench.stream.goals import Run
 from bench.stream.topics import PARTITIONS, Filled
 from bench.stream.worker import BenchWorker
@@ -87,7 +88,9 @@ class Stamps:
     took_s: float = 0.0
 
     def latencies_ms(self) -> np.ndarray:
-        return np.array([came - self.sent[f.evidence["at"]] for f, came in self.found if f.evidence.get("at") in self.sent])
+        return np.array(
+            [came - self.sent[f.evidence["at"]] for f, came in self.found if f.evidence.get("at") in self.sent]
+        )
 
 
 async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, stamps: Stamps) -> None:
@@ -116,7 +119,9 @@ async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, st
 
 
 async def _listen(bootstrap: str, topic: str, stamps: Stamps) -> None:
-    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+    )
     await consumer.start()
     try:
         async for record in consumer:
@@ -130,7 +135,7 @@ async def _play(bootstrap: str, worker: BenchWorker, topic: str, events: list[Ev
     listening = asyncio.create_task(_listen(bootstrap, worker.findings, stamps))
     await _send(bootstrap, topic, events, rate, stamps)
     deadline = time.monotonic() + _PATIENCE_S
-    while await asyncio.to_thread(worker.judged) < len(events) and time.monotonic() < deadline:
+    while await asyncio.to_thread(worker.judged) < len(events) and time.monotonic() < deadline:  # noqa: ASYNC110 - another process's count
         await asyncio.sleep(0.2)
     known = -1
     while known < len(stamps.found) and time.monotonic() < deadline:  # until no more findings come
@@ -141,9 +146,9 @@ async def _play(bootstrap: str, worker: BenchWorker, topic: str, events: list[Ev
     return stamps
 
 
-def measure(run: Run, maximum: float) -> None:
-    """At half of ``maximum`` events a second."""
-    rate, seconds = maximum / 2, run.size(20, 8)
+def measure(run: Run) -> None:
+    """At half of what a worker can do."""
+    rate, seconds = maximum(run) / 2, run.size(20, 8)
     attackers = run.size(250, 150)
     chunks = list(traffic(int(rate * seconds), 600.0, attackers))
     events = [e for chunk in chunks for e in chunk]
@@ -153,7 +158,7 @@ def measure(run: Run, maximum: float) -> None:
         worker = BenchWorker(run.scratch, topic)
         with worker:
             worker.until_ready()
-            warm = [e for e in tabular_events(4000, D, 200, seed=4, duration_s=60.0, start_s=-100.0)]
+            warm = tabular_events(4000, D, 200, seed=4, duration_s=60.0, start_s=-100.0)
             asyncio.run(_play(broker.bootstrap, worker, topic.name, warm, 4000.0))  # loops are compiled meanwhile
             stamps = asyncio.run(_play(broker.bootstrap, worker, topic.name, events, rate))
     ms = stamps.latencies_ms()
@@ -162,9 +167,9 @@ def measure(run: Run, maximum: float) -> None:
         "stream-latency",
         "From an event's record to the finding it led to on the findings topic, JSON with 30 features",
         ("events/s", "asked for", "findings", "p50, ms", "p99, ms", "max, ms"),
-        notes="At half the rate of stream-worker; producer, broker and the reader of findings on the same cores. From the "
-        f"time stamp of the record whose event crossed the line to the arrival of the finding; {attackers} attackers "
-        f"bisect, one after another. Goal: p99 at most {GOAL_MS:g} ms, of at least {FINDINGS} findings.",
+        notes="At half the rate of stream-worker; producer, broker and the reader of findings on the same cores. From "
+        f"the time stamp of the record whose event crossed the line to the arrival of the finding; {attackers} "
+        f"attackers bisect, one after another. Goal: p99 at most {GOAL_MS:g} ms, of at least {FINDINGS} findings.",
     )
     reached = len(events) / stamps.took_s
     table.row(f"{reached:,.0f}", f"{rate:,.0f}", str(len(ms)), f"{p50:.0f}", f"{p99:.0f}", f"{max(ms, default=0):.0f}")

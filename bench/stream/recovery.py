@@ -8,8 +8,8 @@ import time
 from bench.results import Table
 from bench.stream.goals import Run
 from bench.stream.topics import filled
+from bench.stream.transport import apache, embedded
 from bench.stream.worker import BenchWorker
-from bench.transport import apache, embedded
 from monitor.settings import Kafka
 
 GOAL_S = 15.0
@@ -23,8 +23,8 @@ def measure(run: Run) -> None:
         "stream-recovery",
         "Seconds from the start of a worker after a SIGKILL until it is ready with its state",
         ("broker of the changelog", "clients", "state loaded, MB", "reading state, s", "ready after, s"),
-        notes=f"By default settings: the group waits for the dead worker's session, {Kafka().session_timeout_s:g} s, to "
-        f"end. Ready: /readyz says so, partitions are assigned and state is loaded. JSON, 30 features, about "
+        notes=f"By default settings: the group waits for the dead worker's session, {Kafka().session_timeout_s:g} s, "
+        f"to end. Ready: /readyz says so, partitions are assigned and state is loaded. JSON, 30 features, about "
         f"{_PER_CLIENT} events a client. Goal: at most {GOAL_S:g} s.",
     )
     for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):

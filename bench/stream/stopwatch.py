@@ -75,5 +75,5 @@ class Stopwatch:
             try:
                 yield waits_for
                 resume = lambda: work.send(None)  # noqa: E731 - see above
-            except BaseException as error:  # noqa: BLE001 - a cancellation is handed on like any other
+            except BaseException as error:  # a cancellation is handed on like any other
                 resume = lambda error=error: work.throw(error)  # noqa: E731 - see above

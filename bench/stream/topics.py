@@ -25,6 +25,8 @@ PARTITIONS = 4
 ASKS_EVERY_S = 3.0
 #: Event time of a topic's traffic, however many events it holds.
 DURATION_S = 600.0
+#: Far enough to close all windows.
+CLOSE_AFTER_S = 100.0
 _CHUNK = 4000
 _BATCH_BYTES = 256 * 1024
 
@@ -47,6 +49,9 @@ class Filled:
     form: str
     events: int
     clients: int
+    #: When its traffic begins, seconds after the traffic's epoch; another time needs other events, by ``seed``.
+    start_s: float = 0.0
+    seed: int = 1000
     name: str = field(default_factory=lambda: f"bench-{uuid.uuid4().hex[:8]}")
 
     def records(self) -> Iterator[Record]:
@@ -55,17 +60,27 @@ class Filled:
         for i in range(chunks):
             n = min(_CHUNK, self.events - i * _CHUNK)
             part_s = DURATION_S / chunks
-            events = tabular_events(n, self.d, self.clients, seed=1000 + i, duration_s=part_s, start_s=i * part_s)
+            start_s = self.start_s + i * part_s
+            events = tabular_events(n, self.d, self.clients, self.seed + i, part_s, start_s=start_s)
             yield from encoded(events, self.form)
 
 
 def filled(bootstrap: str, d: int, form: str, events: int, clients: int = 0) -> Filled:
     """Make a topic and fill it. ``clients``: as many as ask once in ``ASKS_EVERY_S`` unless told otherwise."""
     topic = Filled(bootstrap, d, form, events, clients or max(int(events * ASKS_EVERY_S / DURATION_S), 1))
-    kafka = Kafka(brokers=(bootstrap,))
-    ensure_topics(kafka, [Topic(name=topic.name, partitions=PARTITIONS)])
-    asyncio.run(_send(topic, schedule(topic.records(), close_after_s=100.0)))
+    make(topic)
+    send(topic, topic.records())
     return topic
+
+
+def make(topic: Filled) -> None:
+    """As it is before anything is sent."""
+    ensure_topics(Kafka(brokers=(topic.bootstrap,)), [Topic(name=topic.name, partitions=PARTITIONS)])
+
+
+def send(topic: Filled, records: Iterable[Record]) -> None:
+    """With ticks, of which the last one is ``CLOSE_AFTER_S`` past the newest record."""
+    asyncio.run(_send(topic, schedule(records, close_after_s=CLOSE_AFTER_S)))
 
 
 async def _send(topic: Filled, items: Iterable[Record | Tick]) -> None:

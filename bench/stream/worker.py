@@ -31,7 +31,10 @@ class Rate:
 
 
 class BenchWorker(WorkerProcess):
-    """A worker with topics, group and data folder of its own; defaults but for ``stream``."""
+    """A worker with topics, group and data folder of its own; defaults but for ``stream``.
+
+    It never looks less closely, however far behind it is: what is measured is the work of all detectors on all events.
+    """
 
     def __init__(self, scratch: Path, topic: Filled, **stream: Any) -> None:
         name = uuid.uuid4().hex[:8]
@@ -46,13 +49,28 @@ class BenchWorker(WorkerProcess):
             "kafka": {"brokers": [topic.bootstrap], "group": f"group-{name}"},
             "topics": {"events": {"name": topic.name}, "findings": {"name": self.findings}, **internal},
             "detection": {"baseline": str(baseline(scratch, topic.d))},
-            "stream": {"max_future_s": None, **stream},
+            "stream": {"max_future_s": None, "overload": {"max_level": 0}, **stream},
             "web": {"port": self.port},
         }
         self.config = folder / "vedette.yaml"
         self.config.write_bytes(msgspec.yaml.encode(config))
         self.log = folder / "worker.log"
+        #: The most memory that it ever had, and what it had at the end; known once it has been stopped.
+        self.peak_bytes = self.resident_bytes = 0
         super().__init__(self.config, self.port, self.log)
+
+    def stop(self, timeout_s: float = 20.0) -> int | None:
+        if self.exit_code is None:
+            self.resident_bytes, self.peak_bytes = self.memory()
+        return super().stop(timeout_s)
+
+    def memory(self) -> tuple[int, int]:
+        """Resident bytes now, and the most there ever were of this process."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        now, peak = (re.search(rf"{name}:\s+(\d+) kB", status) for name in ("VmRSS", "VmHWM"))
+        assert now
+        assert peak
+        return int(now[1]) * 1024, int(peak[1]) * 1024
 
     def judged(self) -> int:
         """Verdicts given so far, checkpointed or not; 0 while it does not answer."""
@@ -89,9 +107,8 @@ def drain(worker: BenchWorker, events: int, timeout_s: float = 300.0) -> Rate:
             if time.monotonic() > deadline:
                 raise WorkerError(f"{seen[-1][0] if seen else 0} of {events} events were judged in {timeout_s:g} s")
             time.sleep(_POLL_S)
-            cpu_s = worker.cpu_s()
-            if judged := worker.judged():
-                seen.append((judged, time.perf_counter(), cpu_s))
+            if judged := worker.judged():  # a busy worker answers late: the clocks are read when it has
+                seen.append((judged, time.perf_counter(), worker.cpu_s()))
     at_work = [s for s in seen if s[0] < events] or seen
     (first, began, cpu_began), (last, ended, cpu_ended) = at_work[0], at_work[-1]
     if last == first:

@@ -6,6 +6,7 @@ import ipaddress
 import unicodedata
 from datetime import datetime
 from functools import lru_cache
+from socket import AF_INET, inet_ntop, inet_pton
 from typing import Annotated, Final
 
 import msgspec
@@ -68,6 +69,12 @@ def address(value: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _canonical(value: str) -> str:
+    try:
+        # Most are plain IPv4: several times as fast as ``ipaddress``, which has the say on all others.
+        if inet_ntop(AF_INET, inet_pton(AF_INET, value)) == value:
+            return value
+    except (OSError, ValueError):
+        pass
     try:
         parsed = ipaddress.ip_address(value)
     except ValueError:

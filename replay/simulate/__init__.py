@@ -1,6 +1,6 @@
 """Labelled recordings with honest clients and real attacks."""
 
-from replay.simulate.attacks.registry import MissingExtraError
+from replay.simulate.datasets.examples import MissingExtraError
 from replay.simulate.presets import PRESET_NAMES, preset
 from replay.simulate.save import save
 from replay.simulate.scenario import Attacker, HonestClient, Scenario, ScenarioError, Shift

@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from replay.simulate.images import CLASSES, Array, Images
+from replay.simulate.datasets.examples import Array, Examples
+from replay.simulate.datasets.registry import DataSet, Device
 from replay.simulate.scenario import Habit
-from replay.simulate.sensor import Sensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One request: scenario time in seconds and input ``(64,)``; ``redelivered`` repeats the last one, id and all."""
+    """One request: scenario time in seconds and input ``(d,)``; ``redelivered`` repeats the last one, id and all.
+
+    ``client`` and ``ip``: who sends it and from where, where that is not as the scenario says of the client.
+    ``camouflage``: an attacker's ordinary request between its queries.
+    """
 
     at_s: float
     x: Array
     redelivered: bool = False
+    client: str = ""
+    ip: str = ""
+    camouflage: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """What one honest client works with. ``mix``: how often it sends each digit, ``(10,)``, sums to 1."""
+    """What one honest client works with.
+
+    ``mix``: how often it sends each class, ``(classes,)``, sums to 1. ``pace``: factor on how often it asks.
+    """
 
     rng: np.random.Generator
-    sensor: Sensor
-    images: Images
+    sensor: Device
+    images: Examples
     mix: Array
     duration_s: float
+    next_device: Callable[[], Device]
+    pace: float = 1.0
 
     def pick(self) -> Array:
-        """A picture of a digit drawn from the mix."""
-        digit = int(self.rng.choice(CLASSES, p=self.mix))
+        """An example of a class drawn from the mix."""
+        digit = int(self.rng.choice(len(self.mix), p=self.mix))
         return np.asarray(self.images.x[int(self.rng.choice(self.images.of_class(digit)))])
 
     def shot(self, at_s: float) -> Array:
@@ -42,6 +54,7 @@ class Person:
 
     def poisson(self, rate_per_s: float) -> Iterator[float]:
         """Times with exponential gaps."""
+        rate_per_s *= self.pace
         at_s = float(self.rng.exponential(1.0 / rate_per_s))
         while at_s < self.duration_s:
             yield at_s
@@ -49,6 +62,7 @@ class Person:
 
     def uneven(self, rate_per_s: float, sigma: float = 1.2) -> Iterator[float]:
         """Times with lognormal gaps of mean ``1 / rate_per_s``: flurries and pauses, as people make them."""
+        rate_per_s *= self.pace
         mu = -np.log(rate_per_s) - sigma**2 / 2
         at_s = float(self.rng.uniform(0.0, 1.0 / rate_per_s))
         while at_s < self.duration_s:
@@ -95,20 +109,21 @@ def _retrying(person: Person) -> Iterator[Request]:
 def _health_check(person: Person) -> Iterator[Request]:
     """One stored picture every five seconds, for ever."""
     x = person.shot(0.0)
-    for tick in range(int(person.duration_s // 5.0)):
-        yield Request(5.0 * tick + float(person.rng.uniform(0.0, 0.05)), x)
+    period_s = 5.0 / person.pace
+    for tick in range(int(person.duration_s // period_s)):
+        yield Request(period_s * tick + float(person.rng.uniform(0.0, 0.05)), x)
 
 
 def _camera(person: Person) -> Iterator[Request]:
     """A fixed camera over a slowly changing scene: one picture melts into the next over 15 to 40 frames."""
-    at_s, period_s = float(person.rng.uniform(0.0, 2.0)), float(person.rng.uniform(1.5, 2.5))
+    at_s, period_s = float(person.rng.uniform(0.0, 2.0)), float(person.rng.uniform(1.5, 2.5)) / person.pace
     scene = person.pick()
     while at_s < person.duration_s:
         following = person.pick()
         frames = int(person.rng.integers(15, 41))
         for frame in range(frames):
             blend = 0.5 - 0.5 * np.cos(np.pi * frame / frames)
-            x = person.sensor.capture((1.0 - blend) * scene + blend * following, at_s, steady=True)
+            x = person.sensor.capture(person.sensor.between(scene, following, blend), at_s, steady=True)
             yield Request(at_s, x)
             at_s += period_s + float(person.rng.normal(0.0, 0.02))
         scene = following
@@ -123,6 +138,13 @@ def _redelivered(person: Person) -> Iterator[Request]:
             yield Request(request.at_s, request.x, redelivered=True)
 
 
+def _migrating(person: Person) -> Iterator[Request]:
+    """An ordinary client that moves to a new device half way: another camera, and as a rule another address."""
+    moved, half_s = replace(person, sensor=person.next_device()), person.duration_s / 2
+    for at_s in person.uneven(person.rng.uniform(0.08, 0.24)):
+        yield Request(at_s, (person if at_s < half_s else moved).shot(at_s))
+
+
 #: A noisy old sensor differs from an ordinary client in its camera alone.
 _HABITS: Final[dict[Habit, Callable[[Person], Iterator[Request]]]] = {
     "ordinary": _ordinary,
@@ -134,6 +156,7 @@ _HABITS: Final[dict[Habit, Callable[[Person], Iterator[Request]]]] = {
     "specialist": _specialist,
     "noisy-sensor": _ordinary,
     "redelivered": _redelivered,
+    "migrating": _migrating,
 }
 
 #: Standard deviation of an old sensor's noise, of full scale; an ordinary one has 0.01 to 0.03.
@@ -141,11 +164,22 @@ OLD_SENSOR_NOISE_SD: Final = 0.07
 
 
 def honest_requests(
-    habit: Habit, images: Images, rng: np.random.Generator, duration_s: float, dirty_from_s: float
+    habit: Habit,
+    data: DataSet,
+    images: Examples,
+    rng: np.random.Generator,
+    duration_s: float,
+    dirty_from_s: float,
+    pace: float = 1.0,
 ) -> list[Request]:
     """All requests of one client in the order of their time, each before ``duration_s``."""
     noise_sd = OLD_SENSOR_NOISE_SD if habit == "noisy-sensor" else None
-    mix = np.eye(CLASSES)[int(rng.integers(CLASSES))] if habit == "specialist" else rng.dirichlet(np.full(CLASSES, 2.0))
-    person = Person(rng, Sensor.draw(rng, noise_sd, dirty_from_s), images, mix, duration_s)
+    k = data.space.classes
+    mix = np.eye(k)[int(rng.integers(k))] if habit == "specialist" else rng.dirichlet(np.full(k, 2.0))
+
+    def device() -> Device:
+        return data.device(rng, noise_sd, dirty_from_s)
+
+    person = Person(rng, device(), images, mix, duration_s, device, pace)
     requests = [request for request in _HABITS[habit](person) if request.at_s < duration_s]
     return sorted(requests, key=lambda request: request.at_s)

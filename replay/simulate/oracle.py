@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from replay.simulate.images import PIXELS, Array
-from replay.simulate.served import DECIMALS, ServedModel
+from replay.simulate.datasets.examples import Array
+from replay.simulate.served import ServedModel
 
 
 class BudgetSpent(Exception):  # noqa: N818 - it is how an attack ends, not an error
@@ -17,7 +17,7 @@ class BudgetSpent(Exception):  # noqa: N818 - it is how an attack ends, not an e
 
 
 class Oracle:
-    """Answers queries with the served scores and keeps them, in order, in ``queries``.
+    """Answers queries with the served scores and keeps them as sent, in order, in ``queries``.
 
     ``allow(n)`` sets a lower limit for the next part of the attack; the budget of the whole always holds.
     """
@@ -37,11 +37,11 @@ class Oracle:
         self._limit = min(len(self.queries) + queries, self._budget)
 
     def scores(self, x: Array) -> Array:
-        """Class probabilities ``(n, 10)`` of ``x``, any shape of ``n * 64`` numbers.
+        """Class probabilities ``(n, classes)`` of rows of the unit cube, any shape of ``n * d`` numbers.
 
         Raises BudgetSpent if not all rows may be sent; those that may have been sent by then.
         """
-        rows = np.round(np.clip(np.asarray(x, dtype=np.float64).reshape(-1, PIXELS), 0.0, 1.0), DECIMALS)
+        rows = self.model.data.space.to_wire(x)
         room = max(self._limit - len(self.queries), 0)
         self.queries.extend(rows[:room])
         if len(rows) > room:

@@ -1,11 +1,13 @@
-"""The scenarios that ship, by name: ``demo``, ``clean`` and ``demo-small``."""
+"""The scenarios by name: ``demo``, ``clean`` and ``demo-small``, and two for each data set of ``query_patterns``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from replay.simulate import query_patterns
+from replay.simulate.crowd import addresses, crowd
 from replay.simulate.scenario import Attacker, Habit, HonestClient, Scenario, ScenarioError, Shift
 
 #: 21 November 2025, 09:00 UTC: recordings are the same whenever they are made.
@@ -13,21 +15,6 @@ DEMO_START_TS: Final = 1_763_715_600.0
 CLEAN_START_TS: Final = DEMO_START_TS - 86_400.0
 
 _Crowd = dict[Habit, int]
-
-
-def _addresses(networks: tuple[str, ...], first: int) -> Iterator[str]:
-    """Addresses of the documentation ranges (RFC 5737, RFC 3849), the networks in turn; ``{}`` takes the host."""
-    for host in count(first):
-        for network in networks:
-            yield network.format(host)
-
-
-def _crowd(model: str, prefix: str, first: int, habits: _Crowd, addresses: Iterator[str]) -> list[HonestClient]:
-    clients: list[HonestClient] = []
-    for habit, number in habits.items():
-        for _ in range(number):
-            clients.append(HonestClient(f"{prefix}-{first + len(clients):02d}", habit, model, next(addresses)))
-    return clients
 
 
 def _behind_one_address(clients: list[HonestClient], members: tuple[int, ...], ip: str) -> list[HonestClient]:
@@ -46,8 +33,8 @@ def _demo() -> Scenario:
     digits |= {"specialist": 2, "noisy-sensor": 2, "redelivered": 1}
     edge: _Crowd = {"ordinary": 12, "occasional": 1, "batch": 1, "retrying": 1, "camera": 1}
     edge |= {"specialist": 1, "noisy-sensor": 1}
-    people = _crowd("digits", "acct", 1, digits, _addresses((*_V4, "2001:db8:7::{:x}"), 10))
-    devices = _crowd("digits-edge", "edge", 1, edge, _addresses(("2001:db8:e::{:x}",), 16))
+    people = crowd("digits", "acct", 1, digits, addresses((*_V4, "2001:db8:7::{:x}"), 10))
+    devices = crowd("digits-edge", "edge", 1, edge, addresses(("2001:db8:e::{:x}",), 16))
     attackers = (
         Attacker("acct-31", "hopskipjump", "digits", "203.0.113.66", 60.0, 700, 2.4),
         Attacker("acct-32", "hopskipjump", "digits", "198.51.100.77", 150.0, 600, 2.0, targets=3),
@@ -70,8 +57,8 @@ def _clean() -> Scenario:
     digits |= {"specialist": 3, "noisy-sensor": 3, "redelivered": 2}
     edge: _Crowd = {"ordinary": 12, "occasional": 2, "batch": 1, "retrying": 2, "camera": 2}
     edge |= {"specialist": 1, "noisy-sensor": 1}
-    people = _crowd("digits", "acct", 101, digits, _addresses((*_V4, "2001:db8:8::{:x}"), 100))
-    devices = _crowd("digits-edge", "edge", 101, edge, _addresses(("2001:db8:f::{:x}",), 256))
+    people = crowd("digits", "acct", 101, digits, addresses((*_V4, "2001:db8:8::{:x}"), 100))
+    devices = crowd("digits-edge", "edge", 101, edge, addresses(("2001:db8:f::{:x}",), 256))
     return Scenario(
         name="clean",
         duration_s=900.0,
@@ -84,13 +71,13 @@ def _clean() -> Scenario:
 def _demo_small() -> Scenario:
     digits: _Crowd = {"ordinary": 2, "batch": 1, "retrying": 1, "health-check": 1, "camera": 1, "redelivered": 1}
     edge: _Crowd = {"ordinary": 2, "camera": 1}
-    addresses = _addresses(_V4, 10)
+    ips = addresses(_V4, 10)
     return Scenario(
         name="demo-small",
         duration_s=120.0,
         start_ts=DEMO_START_TS,
         pool="b",
-        honest=(*_crowd("digits", "acct", 1, digits, addresses), *_crowd("digits-edge", "edge", 1, edge, addresses)),
+        honest=(*crowd("digits", "acct", 1, digits, ips), *crowd("digits-edge", "edge", 1, edge, ips)),
         attackers=(
             Attacker("acct-31", "hopskipjump", "digits", "203.0.113.66", 10.0, 120, 2.0),
             Attacker("acct-33", "knockoff", "digits", "192.0.2.88", 20.0, 120, 2.0),
@@ -101,6 +88,9 @@ def _demo_small() -> Scenario:
 
 
 _PRESETS: Final[dict[str, Callable[[], Scenario]]] = {"demo": _demo, "clean": _clean, "demo-small": _demo_small}
+for _model in ("mnist", "tumours", "claims"):
+    _PRESETS[_model] = partial(query_patterns.attacked, _model)
+    _PRESETS[f"{_model}-clean"] = partial(query_patterns.clean, _model)
 
 PRESET_NAMES: Final = tuple(_PRESETS)
 

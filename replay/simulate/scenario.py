@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from monitor.errors import UserError
-from replay.simulate.images import Pool
+from replay.simulate.datasets.examples import Pool
 
 
 class ScenarioError(UserError, ValueError):
@@ -15,17 +15,34 @@ class ScenarioError(UserError, ValueError):
 
 
 Habit = Literal[
-    "ordinary", "occasional", "batch", "retrying", "health-check", "camera", "specialist", "noisy-sensor", "redelivered"
+    "ordinary",
+    "occasional",
+    "batch",
+    "retrying",
+    "health-check",
+    "camera",
+    "specialist",
+    "noisy-sensor",
+    "redelivered",
+    "migrating",
 ]
 
 
 class HonestClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One honest client. Its other traits (camera, favourite digits, pace) are drawn from the scenario's seed."""
+    """One honest client. Its other traits (camera, favourite digits, pace) are drawn from the scenario's seed.
+
+    Attributes:
+        new_ip: address from the middle of the scenario on, for one that moves to another device; empty: as before.
+        twin_of: client whose payloads it sends too, each moments later: a partner that tests two accounts against each
+            other. It has that client's habit and model.
+    """
 
     client: str
     habit: Habit
     model: str
     ip: str
+    new_ip: str = ""
+    twin_of: str = ""
 
 
 class Attacker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +56,8 @@ class Attacker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         targets: pictures it works on, one after the other (evasion).
         eps: bound of the L-infinity perturbation, for attacks that take one.
         ordinary_share: share of its requests that are ordinary pictures, sent in between as camouflage.
+        accounts: spread over so many accounts, each query from one drawn at random; ``client`` then names the group,
+            its members are ``client-01`` and so on, and addresses rotate.
     """
 
     client: str
@@ -51,6 +70,14 @@ class Attacker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: int = 1
     eps: float = 0.3
     ordinary_share: float = 0.0
+    accounts: int = 1
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The client ids that its queries come from."""
+        if self.accounts == 1:
+            return (self.client,)
+        return tuple(f"{self.client}-{number:02d}" for number in range(1, self.accounts + 1))
 
 
 class Shift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +88,11 @@ class Shift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole recording. ``start_ts``: epoch seconds of its first moment; ``pool``: the held-out pictures it uses."""
+    """A whole recording. ``start_ts``: epoch seconds of its first moment; ``pool``: the held-out pictures it uses.
+
+    ``retry_share``: share of every honest client's requests that are sent again about a second later, the same bytes.
+    ``pace``: honest clients ask so many times as often as their habits have it; jobs stay as they are.
+    """
 
     name: str
     duration_s: float
@@ -70,3 +101,5 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     honest: tuple[HonestClient, ...]
     attackers: tuple[Attacker, ...] = ()
     shift: Shift | None = None
+    retry_share: float = 0.0
+    pace: float = 1.0

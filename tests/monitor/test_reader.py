@@ -110,3 +110,36 @@ async def test_checkpoints_come_between_batches_when_they_are_due(store: Store) 
     assert reading.acked == []
     await reading.worker.lanes.checkpoint_all(now=True)
     assert reading.acked == [0, 1]
+
+
+async def test_last_records_that_got_lost_are_read_again_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No later record shows the gap; that the consumer has moved on does. What is no record there is sought once."""
+    reading = Reading(store)
+    end: int | None = None
+
+    async def handed_out(_partition: int) -> int | None:
+        return end
+
+    await reading.read([0, 1])
+    monkeypatch.setattr("monitor.reader._PATIENCE_S", 0.0)
+    await reading.reader.look_back(handed_out)  # the consumer is not there yet
+    end = 2
+    await reading.reader.look_back(handed_out)  # all is here
+    assert reading.sought == []
+    end = 4
+    await reading.reader.look_back(handed_out)
+    await reading.reader.look_back(handed_out)
+    assert reading.sought == [(0, 2)]
+    await reading.read([2, 3])
+    assert await reading.seen() == [0, 1, 2, 3]
+
+
+async def test_a_lane_that_has_just_received_something_is_left_alone(store: Store) -> None:
+    reading = Reading(store)
+
+    async def handed_out(_partition: int) -> int | None:
+        return 9
+
+    await reading.read([0, 1])
+    await reading.reader.look_back(handed_out)
+    assert reading.sought == []

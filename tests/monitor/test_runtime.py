@@ -16,6 +16,7 @@ from monitor.intake import Record
 from monitor.lanes import Ackable, Lane
 from monitor.local_state import LocalState
 from monitor.metrics import Metrics
+from monitor.pipeline import PartitionPipeline
 from monitor.runtime import Runtime
 from monitor.state import StateTakenError
 from monitor.store import Store
@@ -285,4 +286,19 @@ async def test_a_release_outlives_the_process_once_it_is_checkpointed(tmp_path: 
     process.lane.dirty = True
     await process.save()
     assert held[0] not in (await LocalState(disk.store).load("events/0", 0)).values
+    disk.close()
+
+
+async def test_a_step_that_spans_hours_is_followed_by_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[float] = []
+    monkeypatch.setattr(PartitionPipeline, "sweep", lambda pipeline: swept.append(pipeline.watermark))
+    ttl_s = core().settings.clients.ttl_s
+    old = [msgspec.structs.replace(e, ts=e.ts - ttl_s) for e in EVENTS[:STEP]]
+    disk = Disk(tmp_path)
+    process = await disk.process().start()
+    for batch in (old, EVENTS[:STEP], EVENTS[STEP : STEP + 1]):
+        await process.read(
+            [Record("t", 0, process.lane.next_offset + r.offset, r.key, r.value) for r in records(batch)]
+        )
+    assert swept == [max(e.ts for e in EVENTS[:STEP])]
     disk.close()

@@ -11,6 +11,7 @@ from monitor.event import Event
 from replay.labels import BENIGN, read_labels
 from replay.recording import read_recording
 from replay.simulate import Attacker, HonestClient, Scenario, ScenarioError, Shift, Simulated, preset, save, simulate
+from replay.simulate.datasets import data_set
 from replay.simulate.habits import honest_requests
 from replay.simulate.images import traffic_images, training_images
 from replay.simulate.served import served_model
@@ -149,7 +150,7 @@ def test_a_cameras_frames_change_slowly() -> None:
 
 def test_a_specialist_sends_one_digit() -> None:
     images = traffic_images("b")
-    requests = honest_requests("specialist", images, np.random.default_rng(0), 600.0, float("inf"))
+    requests = honest_requests("specialist", data_set("digits"), images, np.random.default_rng(0), 600.0, float("inf"))
     served = served_model("digits").scores(np.stack([request.x for request in requests])).argmax(axis=1)
     assert Counter(served.tolist()).most_common(1)[0][1] > 0.75 * len(requests)
 
@@ -204,7 +205,7 @@ def test_hopskipjump_comes_closer_to_its_target_while_the_label_stays_wrong() ->
 def test_clients_and_names_are_checked() -> None:
     with pytest.raises(ScenarioError, match="twice"):
         simulate(honest_scenario(client("a", "ordinary"), client("a", "camera")), 1)
-    with pytest.raises(ScenarioError, match="no served model 'x'; there are digits"):
+    with pytest.raises(ScenarioError, match="no served model 'x'; there are claims, digits"):
         simulate(honest_scenario(client("a", "ordinary", "x")), 1)
     with pytest.raises(ScenarioError, match="no scenario 'x'; there are demo, clean"):
         preset("x")

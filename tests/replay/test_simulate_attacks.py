@@ -10,7 +10,8 @@ from replay.labels import split_label
 from replay.simulate import Attacker, HonestClient, MissingExtraError, Scenario, ScenarioError, simulate
 from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.registry import ATTACKS, attack_scenario
-from replay.simulate.images import Array, photo_patches, traffic_images
+from replay.simulate.datasets.examples import Array
+from replay.simulate.images import photo_patches, traffic_images
 from replay.simulate.oracle import BudgetSpent, Oracle, seeded_globals
 from replay.simulate.sensor import Sensor
 from replay.simulate.served import served_model
@@ -20,6 +21,12 @@ def context(name: str, queries: int, **spec: float) -> AttackContext:
     attacker = Attacker("x", name, "digits", "192.0.2.9", 0.0, queries, 5.0, **spec)  # type: ignore[arg-type]  # targets is an int
     rng = np.random.default_rng(5)
     return AttackContext(attacker, Oracle(served_model("digits"), queries), traffic_images("b"), Sensor.draw(rng), rng)
+
+
+def row_context(name: str, model: str, queries: int) -> AttackContext:
+    attacker = Attacker("x", name, model, "192.0.2.9", 0.0, queries, 5.0, targets=2)
+    rng, served = np.random.default_rng(5), served_model(model)
+    return AttackContext(attacker, Oracle(served, queries), served.data.split.b, served.data.device(rng), rng)
 
 
 def queries_of(work: AttackContext) -> Array:
@@ -39,10 +46,68 @@ def test_every_attack_sends_valid_queries_within_its_budget_and_repeats_with_its
     assert split_label(ATTACKS[name].label(name)) == (ATTACKS[name].family, name)
 
 
+@pytest.mark.parametrize("model", ["tumours", "claims"])
+@pytest.mark.parametrize("name", sorted(set(ATTACKS) - {"pgd", "fgm"}))
+def test_every_attack_sends_rows_that_a_table_service_takes_or_says_that_it_is_one_on_pictures(
+    name: str, model: str
+) -> None:
+    space = served_model(model).data.space
+    if ATTACKS[name].pictures_only:
+        attacker = Attacker("x", name, model, "192.0.2.9", 0.0, 60, 5.0)
+        with pytest.raises(ScenarioError, match="pictures"):
+            simulate(Scenario("test", 600.0, 0.0, "b", (), (attacker,)), 1)
+        return
+    sent = queries_of(row_context(name, model, 60))
+    assert 10 < len(sent) <= 60
+    assert np.all((sent >= np.round(space.low, 4)) & (sent <= np.round(space.high, 4)))
+    np.testing.assert_array_equal(sent[:, space.whole], np.round(sent[:, space.whole]))
+
+
+@pytest.mark.parametrize("name", ["signopt", "geoda"])
+def test_label_only_searches_come_closer_while_the_label_stays_wrong(name: str) -> None:
+    work = context(name, 600)
+    sent = queries_of(work)
+    labels = work.oracle.model.scores(sent).argmax(axis=1)
+    distance, wrong = np.linalg.norm(sent - sent[0], axis=1), labels != labels[0]
+    assert distance[wrong].min() < 0.75 * distance[wrong][0]
+
+
+def test_simba_lowers_the_score_of_the_class_step_by_step() -> None:
+    work = context("simba", 120, eps=0.2)
+    sent = queries_of(work)
+    scores = work.oracle.model.scores(sent)
+    kept = np.minimum.accumulate(scores[:, scores[0].argmax()])
+    assert kept[-1] < 0.5 * kept[0]
+
+
+def test_jacobian_augmentation_moves_known_inputs_by_a_tenth() -> None:
+    sent = queries_of(context("jacobian-augmentation", 180))
+    first, moved = sent[:50], sent[50:100]
+    np.testing.assert_allclose(np.abs(moved - first).max(axis=1), 0.1, atol=2e-4)
+
+
+def test_mixtures_lie_between_two_own_examples() -> None:
+    own, _ = context("mixup", 40).own_examples(60)
+    for row in queries_of(context("mixup", 40)):
+        i = int(np.linalg.norm(own - row, axis=1).argmin())  # the nearer of the two, or one beside it
+        lines = own - own[i]
+        share = np.clip((lines @ (row - own[i])) / np.maximum((lines**2).sum(axis=1), 1e-9), 0.0, 1.0)
+        off = np.linalg.norm(own[i] + share[:, None] * lines - row, axis=1).min()
+        assert off < 0.5 * np.linalg.norm(own - own[i], axis=1)[np.arange(60) != i].min()
+
+
+def test_membership_candidates_are_training_examples_and_others_in_turn() -> None:
+    sent = queries_of(context("membership-noise", 98))
+    digits = served_model("digits").data.split
+    train, traffic = ({row.tobytes() for row in np.round(part.x, 4)} for part in (digits.train, digits.b))
+    assert sent[0].tobytes() in train
+    assert sent[49].tobytes() in traffic
+
+
 @pytest.mark.parametrize("name", ["pgd", "fgm"])
 def test_white_box_queries_fool_the_model_and_lie_within_eps_of_a_picture(name: str) -> None:
     sent = queries_of(context(name, 20, eps=0.25))
-    x, y = context(name, 20, eps=0.25).own_pictures(60)
+    x, y = context(name, 20, eps=0.25).own_examples(60)
     distances = np.abs(sent[:, None, :] - x[None, :, :]).max(axis=2)
     assert distances.min(axis=1).max() <= 0.25 + 1e-4
     shown = y[distances.argmin(axis=1)]
@@ -95,10 +160,23 @@ def test_an_allowance_never_exceeds_the_budget() -> None:
     assert len(oracle.queries) == 5
 
 
-def test_ordinary_pictures_are_mixed_in() -> None:
+def test_ordinary_pictures_are_mixed_in_and_known() -> None:
     attacker = Attacker("x", "pgd", "digits", "192.0.2.9", 0.0, 60, 5.0, ordinary_share=0.4)
-    events = simulate(Scenario("test", 600.0, 0.0, "b", (), (attacker,)), 1).events
-    assert 60 * 1.2 < len(events) < 60 * 2.4
+    simulated = simulate(Scenario("test", 600.0, 0.0, "b", (), (attacker,)), 1)
+    assert 60 * 1.2 < len(simulated.events) < 60 * 2.4
+    assert len(simulated.events) - len(simulated.camouflage) == 60
+    assert simulated.camouflage < {event.id for event in simulated.events}
+
+
+def test_an_attack_spread_over_accounts_is_one_group_of_clients_with_addresses_that_rotate() -> None:
+    attacker = Attacker("ring", "knockoff", "digits", "192.0.2.9", 0.0, 200, 5.0, accounts=5)
+    simulated = simulate(Scenario("test", 600.0, 0.0, "b", (), (attacker,)), 1)
+    members = {event.client_id for event in simulated.events}
+    assert members == set(attacker.members) == {f"ring-0{i}" for i in range(1, 6)}
+    assert simulated.labels.groups == {"ring": attacker.members}
+    assert {simulated.labels.clients[member] for member in members} == {"extraction:knockoff"}
+    one = {event.client_ip for event in simulated.events if event.client_id == "ring-01"}
+    assert len(one) > 10
 
 
 def test_unknown_attack_lists_the_names() -> None:
@@ -107,7 +185,11 @@ def test_unknown_attack_lists_the_names() -> None:
 
 
 def test_families_are_those_of_the_findings() -> None:
-    assert {scenario.family for scenario in ATTACKS.values()} == {Attack.EVASION, Attack.EXTRACTION}
+    assert {scenario.family for scenario in ATTACKS.values()} == {
+        Attack.EVASION,
+        Attack.EXTRACTION,
+        Attack.INFERENCE,
+    }
 
 
 def test_without_the_toolbox_honest_traffic_works_and_attacks_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

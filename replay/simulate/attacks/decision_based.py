@@ -7,7 +7,7 @@ from art.attacks.evasion import BoundaryAttack, HopSkipJump
 
 from replay.simulate.attacks.context import AttackContext
 from replay.simulate.attacks.estimators import black_box
-from replay.simulate.images import Array
+from replay.simulate.datasets.examples import Array
 
 # Both attacks are given their starting picture: left to find one, they draw from an unseeded generator.
 

@@ -9,25 +9,25 @@ from importlib import import_module
 from typing import Final, cast
 
 from detectors.finding import Attack
-from monitor.errors import UserError
 from replay.simulate.attacks.context import AttackContext
+from replay.simulate.datasets.examples import MissingExtraError
 from replay.simulate.scenario import ScenarioError
 
 AttackFunction = Callable[[AttackContext], None]
 
 
-class MissingExtraError(UserError, ImportError):
-    """The attack libraries are not installed; the message says how to get them."""
-
-
 @dataclass(frozen=True, slots=True)
 class AttackScenario:
-    """``module`` is below ``replay.simulate.attacks`` and is imported on use; ``function`` is in it."""
+    """``module`` is below ``replay.simulate.attacks`` and is imported on use; ``function`` is in it.
+
+    ``pictures_only``: it moves pixels about, which rows of a table do not have.
+    """
 
     family: Attack
     module: str
     function: str
     title: str
+    pictures_only: bool = False
 
     def label(self, name: str) -> str:
         """The truth about a client that carries it out, as the labels file has it."""
@@ -51,14 +51,24 @@ class AttackScenario:
 ATTACKS: Final[dict[str, AttackScenario]] = {
     "hopskipjump": AttackScenario(Attack.EVASION, "decision_based", "hopskipjump", "HopSkipJump, labels only"),
     "boundary": AttackScenario(Attack.EVASION, "decision_based", "boundary", "Boundary attack, labels only"),
-    "square": AttackScenario(Attack.EVASION, "score_based", "square", "Square attack, random search on scores"),
+    "square": AttackScenario(Attack.EVASION, "score_based", "square", "Square attack, random search on scores", True),
     "zoo": AttackScenario(Attack.EVASION, "score_based", "zoo", "ZOO, finite differences on scores"),
     "pgd": AttackScenario(Attack.EVASION, "white_box", "pgd", "Projected gradient descent, white-box"),
     "fgm": AttackScenario(Attack.EVASION, "white_box", "fgm", "Fast gradient method, white-box"),
-    "knockoff": AttackScenario(Attack.EXTRACTION, "extraction", "knockoff", "KnockoffNets with photo patches"),
-    "copycat": AttackScenario(Attack.EXTRACTION, "extraction", "copycat", "CopycatCNN with photo patches"),
-    "random-extraction": AttackScenario(
-        Attack.EXTRACTION, "extraction", "random_extraction", "extraction with random inputs"
+    "knockoff": AttackScenario(Attack.EXTRACTION, "extraction", "knockoff", "KnockoffNets with another domain"),
+    "copycat": AttackScenario(Attack.EXTRACTION, "extraction", "copycat", "CopycatCNN with another domain"),
+    "random-extraction": AttackScenario(Attack.EXTRACTION, "extraction", "random_extraction", "Uniform noise"),
+    "signopt": AttackScenario(Attack.EVASION, "sign_opt", "sign_opt", "Sign-OPT, labels only"),
+    "geoda": AttackScenario(Attack.EVASION, "geoda", "geoda", "GeoDA, labels only"),
+    "simba": AttackScenario(Attack.EVASION, "simba", "simba", "SimBA, one direction a query, on scores"),
+    "jacobian-augmentation": AttackScenario(Attack.EXTRACTION, "jacobian", "jacobian", "Jacobian-based augmentation"),
+    "structured-synthetic": AttackScenario(Attack.EXTRACTION, "synthetic", "structured", "Inputs drawn from a model"),
+    "mixup": AttackScenario(Attack.EXTRACTION, "synthetic", "mixup", "Convex mixtures of own examples"),
+    "line-search": AttackScenario(Attack.EXTRACTION, "line_search", "line_search", "Lowd-Meek line searches"),
+    "membership-boundary": AttackScenario(Attack.INFERENCE, "membership", "boundary", "Distance to the boundary"),
+    "membership-noise": AttackScenario(Attack.INFERENCE, "membership", "noise", "Robustness to noise"),
+    "membership-augmentation": AttackScenario(
+        Attack.INFERENCE, "membership", "augmentation", "Robustness to shifts and turns", True
     ),
 }
 

@@ -28,7 +28,9 @@ def fgm(context: AttackContext) -> None:
 
 def _send_successes(context: AttackContext, attack: Any) -> None:  # any attack of the toolbox; it ships no types
     """Perturbs own pictures and sends those whose digit the attacker's copy of the model now gets wrong."""
-    x, y = context.own_pictures(context.spec.queries * 3)
-    adversarial = np.asarray(attack.generate(x=x.astype(np.float32), y=one_hot(y)), dtype=np.float64)
+    x, y = context.own_examples(context.spec.queries * 3)
+    adversarial = np.asarray(
+        attack.generate(x=x.astype(np.float32), y=one_hot(y, context.space.classes)), dtype=np.float64
+    )
     fooled = context.oracle.model.scores(adversarial).argmax(axis=1) != y
     context.oracle.scores(adversarial[fooled][: context.spec.queries])

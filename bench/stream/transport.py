@@ -1,7 +1,5 @@
 """stream-transport: records a second handed to user code: aiokafka, batch delivery, stock Faust and Quix Streams.
 
-    python -m bench.transport             prints the table and updates bench/RESULTS.md; status 1 where a goal is missed
-
 All read the same topic of the same broker, one after another in processes of their own, and do nothing but count and
 commit; the best of some rounds counts. Quix Streams needs newer packages than Vedette has, so it gets an environment
 of its own, .venv-peers/quix, from constraints/quix.txt, made the first time.
@@ -9,7 +7,6 @@ of its own, .venv-peers/quix, from constraints/quix.txt, made the first time.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -22,7 +19,8 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.progress import track
 
-from bench.results import Table, publish
+from bench.results import Table
+from bench.stream.goals import Run
 from monitor.kafka_admin import ensure_topics
 from monitor.settings import Kafka, Topic
 from replay.embedded_broker import EmbeddedBroker
@@ -31,9 +29,13 @@ ID = "stream-transport"
 GOALS = {"getmany": 0.7, "quix": 2.5}
 PARTITIONS = 4
 RECORD_BYTES = 300
+RECORDS = 400_000
+#: Stock Faust would take half a minute for all of them.
+STOCK_RECORDS = 30_000
 RUN_TIMEOUT_S = 300
+_PER_SEND = 5000
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 QUIX = ROOT / ".venv-peers" / "quix"
 PINS = ROOT / "constraints" / "quix.txt"
 
@@ -73,10 +75,10 @@ async def fill(bootstrap: str, topic: str, count: int) -> None:
     empty = json.dumps({"client": "", "n": 0, "features": ""})
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5, max_batch_size=1 << 16)
     await producer.start()
-    for first in range(0, count, 5000):
+    for first in range(0, count, _PER_SEND):
         value = json.dumps({"client": "c", "n": 1, "features": "0" * (RECORD_BYTES - 1 - len(empty))}).encode()
         assert len(value) == RECORD_BYTES
-        sent = [await producer.send(topic, value, partition=i % PARTITIONS) for i in range(first, first + 5000)]
+        sent = [await producer.send(topic, value, partition=i % PARTITIONS) for i in range(first, first + _PER_SEND)]
         await asyncio.gather(*sent)
     await producer.stop()
 
@@ -95,26 +97,22 @@ def rate(command: list[str], bootstrap: str, topic: str, count: int) -> float:
     return float(report["records"] / report["seconds"])
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=int, default=400_000, help="records in the topic (default 400000)")
-    parser.add_argument("--stock-records", type=int, default=30_000, help="of these, how many stock Faust reads")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the best counts (default 3)")
-    args = parser.parse_args()
+def measure(run: Run) -> None:
+    records, rounds = run.size(RECORDS, RECORDS // 10), run.size(3, 1)
     ours = [sys.executable, "-m", "bench.peers.consume"]
     ways = {
-        "getmany": ([*ours, "getmany"], args.records),
-        "batch": ([*ours, "batch"], args.records),
-        "stock": ([*ours, "stock"], args.stock_records),
-        "quix": ([str(quix_python()), str(ROOT / "bench" / "peers" / "quix_consume.py")], args.records),
+        "getmany": ([*ours, "getmany"], records),
+        "batch": ([*ours, "batch"], records),
+        "stock": ([*ours, "stock"], run.size(STOCK_RECORDS, STOCK_RECORDS // 3)),
+        "quix": ([str(quix_python()), str(ROOT / "bench" / "peers" / "quix_consume.py")], records),
     }
     table = Table(
         ID,
         f"Records a second of {RECORD_BYTES} bytes from {PARTITIONS} partitions, one process each",
         ("broker", "aiokafka getmany", "batch delivery", "stock Faust", "Quix Streams", "batch/getmany", "batch/Quix"),
-        notes=f"Goals: at least {GOALS['getmany']} of getmany, at least {GOALS['quix']} times Quix Streams.",
+        notes=f"{records:,} records, the best of the rounds, which take turns. Goals: at least {GOALS['getmany']} of "
+        f"getmany, at least {GOALS['quix']} times Quix Streams.",
     )
-    met = True
     for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):
         with broker() as bootstrap:
             if not bootstrap:
@@ -122,18 +120,14 @@ def main() -> int:
                 continue
             topic = "transport"
             ensure_topics(Kafka(brokers=(bootstrap,)), [Topic(name=topic, partitions=PARTITIONS)])
-            asyncio.run(fill(bootstrap, topic, args.records))
+            asyncio.run(fill(bootstrap, topic, records))
             best = dict.fromkeys(ways, 0.0)
-            runs = [way for _ in range(args.rounds) for way in ways]
+            runs = [way for _ in range(rounds) for way in ways]
             for way in track(runs, f"measuring on {name}", console=Console(stderr=True)):
                 command, count = ways[way]
                 best[way] = max(best[way], rate(command, bootstrap, topic, count))
         ratios = {peer: best["batch"] / best[peer] for peer in GOALS}
         table.row(name, *(f"{best[way]:,.0f}" for way in ways), *(f"{ratios[peer]:.2f}" for peer in GOALS))
-        met &= all(ratios[peer] >= goal for peer, goal in GOALS.items())
-    publish(table, f"python -m bench.transport --records {args.records} --rounds {args.rounds}")
-    return 0 if met else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        for peer, goal in GOALS.items():
+            run.at_least(f"{ID}, {name}, batch / {peer}", ratios[peer], goal)
+    run.publish(table)

@@ -12,6 +12,7 @@ from detectors.baseline import Baseline, ModelBaseline, Source
 from detectors.batch import EventBatch
 from detectors.calibration_report import CalibrationReport, ModelReport
 from detectors.digest import seed_of
+from detectors.fingerprints import Fingerprints
 from detectors.folds import client_folds, held_out_scores
 from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
 from detectors.tail_rates import fit_tails
@@ -94,6 +95,10 @@ def _model(
         scores.append(held_out_scores(kind, clean, fold))
         tails[name] = fit_tails(scores[-1], client, kind.resolution)
         params[name], versions[name] = kind.fit(clean), kind.info.version
+    params[Fingerprints.info.name], versions[Fingerprints.info.name] = (
+        Fingerprints.fit(clean),
+        Fingerprints.info.version,
+    )
     windows = {}
     for window_kind in window_detectors:
         name = window_kind.info.name

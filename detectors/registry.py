@@ -12,6 +12,7 @@ from detectors.near_duplicate import NearDuplicate
 from detectors.noise_residue import NoiseResidue
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
+from detectors.synthetic import Synthetic
 from detectors.window_calibration import WindowDetectorType
 
 
@@ -34,6 +35,13 @@ class RowDetectorType(Protocol):
     def __call__(self, params: Params) -> RowDetector: ...
 
 
-ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (NearDuplicate, Coverage, NoiseResidue, Rate, Confidence)
+ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
+    NearDuplicate,
+    Coverage,
+    Synthetic,
+    NoiseResidue,
+    Rate,
+    Confidence,
+)
 
 WINDOW_DETECTORS: Final[tuple[WindowDetectorType, ...]] = (ShiftDetector,)

@@ -21,6 +21,7 @@ from faust.types import TP, StreamT
 from monitor.app_credentials import faust_credentials
 from monitor.app_events import Events
 from monitor.app_rekey import Rekey
+from monitor.band_watch import BandWatch
 from monitor.changelog import Changelog
 from monitor.codec.limits import Limits
 from monitor.delivery import BatchApp, batches
@@ -30,12 +31,12 @@ from monitor.intake import DeadLetter, Record
 from monitor.lanes import Lane, Lanes
 from monitor.layout import Layout
 from monitor.local_state import LocalState
+from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
 from monitor.reader import Batch, Reader
 from monitor.service import Service
 from monitor.settings import Settings
-from monitor.shares import Message, decode_message
-from monitor.shift_watch import ShiftWatch
+from monitor.shares import AnyMessage, decode_message
 from monitor.state import StateStore
 from monitor.stock_delivery import stock_batches
 
@@ -95,7 +96,7 @@ def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
 
 
 class _Worker:
-    """Two readers with their lanes: events by partition, and shares of windows by model."""
+    """Three readers with their lanes: events by partition, fingerprints by band, and shares of windows by model."""
 
     def __init__(self, app: BatchApp, settings: Settings, layout: Layout, service: Service) -> None:
         self._app = app
@@ -113,6 +114,7 @@ class _Worker:
             service,
             dead_letters=topics.dead_letters.name,
             windows=topics.windows.name,
+            bands=topics.bands.name,
             idle_s=stream.idle_s,
             overload=stream.overload,
         )
@@ -125,17 +127,27 @@ class _Worker:
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved,
         )
-        self.windows: Lanes[ShiftWatch] = Lanes(
+        self.bands: Lanes[BandWatch] = Lanes(
+            "bands",
+            self._states,
+            service.metrics,
+            lambda lane, saved: service.runtime.bands(saved.values, lane, layout.partitions),
+            begin=partial(self._offsets.of, topics.bands.name),
+            checkpoint_s=stream.checkpoint_s,
+            saved=service.saved_bands,
+        )
+        self.windows: Lanes[ModelsWatch] = Lanes(
             "windows",
             self._states,
             service.metrics,
-            lambda _, saved: service.runtime.watch(saved.values, layout.partitions),
+            lambda _, saved: service.runtime.watch(saved.values, layout.partitions, layout.bands),
             begin=partial(self._offsets.of, topics.windows.name),
             checkpoint_s=stream.checkpoint_s,
             saved=service.saved_windows,
         )
         self._readers = {
             layout.judged: self._read(layout.judged, self.lanes, self._events.handle),
+            topics.bands.name: self._read(topics.bands.name, self.bands, self._compare_bands),
             topics.windows.name: self._read(topics.windows.name, self.windows, self._judge_windows),
         }
         if stream.rekey:
@@ -166,8 +178,17 @@ class _Worker:
 
         self._app.agent(source, name=topic)(run)
 
-    async def _judge_windows(self, lane: Lane[ShiftWatch], batch: Batch) -> None:
-        messages: list[Message] = []
+    async def _judge_windows(self, lane: Lane[ModelsWatch], batch: Batch) -> None:
+        self.service.found(self.service.runtime.judge_windows(lane.state, self._messages(lane, batch)))
+        lane.cover(batch, max(batch.records[-1].offset + 1, lane.next_offset))
+
+    async def _compare_bands(self, lane: Lane[BandWatch], batch: Batch) -> None:
+        self._events.tell(lane, lane.state.take(self._messages(lane, batch)))
+        lane.cover(batch, max(batch.records[-1].offset + 1, lane.next_offset))
+
+    def _messages(self, lane: Lane[Any], batch: Batch) -> list[AnyMessage]:
+        """What is new in the batch; what cannot be read goes to the dead letters."""
+        messages: list[AnyMessage] = []
         unreadable: list[DeadLetter] = []
         for r in batch.records:
             if r.offset < lane.next_offset:
@@ -177,9 +198,8 @@ class _Worker:
             except msgspec.DecodeError as error:
                 record = Record(batch.tp.topic, lane.partition, r.offset, r.key, r.value)
                 unreadable.append(DeadLetter(record, r.value or b"", Rejection(Reason.MALFORMED, str(error))))
-        self.service.found(self.service.runtime.judge_windows(lane.state, messages))
         self._events.bury(lane, unreadable)
-        lane.cover(batch, max(batch.records[-1].offset + 1, lane.next_offset))
+        return messages
 
     async def assigned(self, _app: Any, assigned: Iterable[TP], **_: Any) -> None:
         """Partitions changed hands: load the state of new ones, drop what is no longer ours."""
@@ -196,8 +216,9 @@ class _Worker:
         for reader in self._readers.values():
             reader.reassigned()
         self.lanes.assign(mine, keep=keep)
-        windows = {tp.partition for tp in held if tp.topic == self._settings.topics.windows.name}
-        self.windows.assign(windows, keep=keep)
+        topics = self._settings.topics
+        for lanes, topic in ((self.bands, topics.bands.name), (self.windows, topics.windows.name)):
+            lanes.assign({tp.partition for tp in held if tp.topic == topic}, keep=keep)
         self.service.ready(mine)
         self.service.metrics.rebalances.inc()
         log.info("partitions assigned", partitions=sorted(mine), generation=generation, kept=keep)
@@ -211,7 +232,7 @@ class _Worker:
         await self._checkpoint_all(now=False)
 
     async def _checkpoint_all(self, *, now: bool) -> None:
-        await asyncio.gather(self.lanes.checkpoint_all(now=now), self.windows.checkpoint_all(now=now))
+        await asyncio.gather(*(lanes.checkpoint_all(now=now) for lanes in (self.lanes, self.bands, self.windows)))
 
     async def look_around(self) -> None:
         for topic, reader in self._readers.items():
@@ -259,7 +280,7 @@ def _pages(app: faust.App, worker: _Worker) -> None:
 
     @app.page("/readyz")
     async def readyz(self: Any, _request: Any) -> Any:
-        loading = worker.lanes.loading + worker.windows.loading
+        loading = worker.lanes.loading + worker.bands.loading + worker.windows.loading
         report = worker.service.readiness(rebalancing=bool(app.rebalancing), loading=loading)
         return self.json(report, status=200 if report["ready"] else 503)
 

@@ -11,6 +11,7 @@ import faust
 import structlog
 from faust.types import TP
 
+from monitor.bands import BandSlot
 from monitor.codec.dead_letter import encode_dead_letter
 from monitor.intake import DeadLetter
 from monitor.lanes import Lane, Lanes
@@ -20,7 +21,7 @@ from monitor.pipeline import PartitionPipeline
 from monitor.reader import Batch
 from monitor.service import Service
 from monitor.settings import Overload as OverloadSettings
-from monitor.shares import Message, Share, encode_message
+from monitor.shares import AnyMessage, Part, Share, encode_message
 
 log = structlog.get_logger("vedette.events")
 
@@ -35,6 +36,14 @@ def is_too_large(error: BaseException) -> bool:
     return bool({type(error).__name__, type(error.__cause__).__name__} & _TOO_LARGE)
 
 
+async def _sent(topic: Any, messages: Sequence[tuple[int, AnyMessage]], order: asyncio.Lock) -> None:
+    under_way = []
+    async with order:
+        for home, message in messages:
+            under_way.append(await topic.send(key=b"", value=encode_message(message), partition=home))
+    await asyncio.gather(*under_way)
+
+
 class Events:
     """``handle`` for the reader of events. Sends begin at once and are awaited by the lane's checkpoint."""
 
@@ -46,6 +55,7 @@ class Events:
         *,
         dead_letters: str,
         windows: str,
+        bands: str,
         idle_s: float,
         overload: OverloadSettings,
     ) -> None:
@@ -55,10 +65,11 @@ class Events:
         self._idle_s = idle_s
         self._dead = app.topic(dead_letters, key_serializer="raw", value_serializer="raw")
         self._windows = app.topic(windows, key_serializer="raw", value_serializer="raw")
+        self._bands = app.topic(bands, key_serializer="raw", value_serializer="raw")
         self._overload = Overload(overload)
         self._pace = Pace()
         self._age_s: float | None = None
-        self._telling: dict[int, asyncio.Lock] = {}
+        self._telling: dict[str, asyncio.Lock] = {}
         self._looked_s = self._awake_s = time.monotonic()
 
     async def handle(self, lane: Lane[PartitionPipeline], batch: Batch) -> None:
@@ -68,7 +79,7 @@ class Events:
         )
         self._service.found(self._service.runtime.judge(lane.state, taken))
         letters = self.bury(lane, taken.dead)
-        self._announce(lane, lane.state.announce())
+        self._announce(lane)
         lane.cover(batch, taken.next_offset)
         self._pace.handled(len(batch.records), time.perf_counter() - started)
         sent_ms = getattr(batch.records[-1], "timestamp", None)  # Faust's own delivery does not tell
@@ -110,7 +121,7 @@ class Events:
                 continue  # a lane that cannot be saved may have records waiting behind it
             position = await self._app.consumer.position(tp)
             if position is not None and (end is None or position >= end) and lanes.owns(lane):
-                self._announce(lane, lane.state.announce(idle=True))
+                self._announce(lane, idle=True)
         self._shed(lanes, waiting)
 
     def _shed(self, lanes: Lanes[PartitionPipeline], waiting: int) -> None:
@@ -124,23 +135,28 @@ class Events:
         metrics.overload_level.set(plan.level)
         metrics.lag_seconds.set((self._age_s or 0.0) if waiting else 0.0)
 
-    def _announce(self, lane: Lane[PartitionPipeline], messages: Sequence[Message]) -> None:
-        if messages:
-            order = self._telling.setdefault(lane.partition, asyncio.Lock())
-            lane.await_before_saving([asyncio.create_task(self._tell(messages, order))])
+    def _announce(self, lane: Lane[PartitionPipeline], *, idle: bool = False) -> None:
+        self.tell(lane, lane.state.announce(idle=idle))
+        lanes, compared = self._layout.bands, list[tuple[int, AnyMessage]]()
+        for said in lane.state.announce_bands(idle=idle):
+            compared += said.parts(lanes) if isinstance(said, BandSlot) else [(home, said) for home in range(lanes)]
+        self._send(lane, self._bands, compared)
 
-    async def _tell(self, messages: Sequence[Message], order: asyncio.Lock) -> None:
-        """To the models, in order; how far time has come concerns all of them."""
-        under_way = []
-        async with order:
-            for message in messages:
-                value = encode_message(message)
-                if isinstance(message, Share):
-                    homes = [self._layout.windows_partition(message.model)]
-                else:
-                    homes = list(range(self._layout.windows))
-                under_way += [await self._windows.send(key=b"", value=value, partition=home) for home in homes]
-        await asyncio.gather(*under_way)
+    def tell(self, lane: Lane[Any], messages: Sequence[AnyMessage]) -> None:
+        """To the models; how far time has come concerns all of them."""
+        layout, homes = self._layout, list[tuple[int, AnyMessage]]()
+        for message in messages:
+            if isinstance(message, Share | Part):
+                homes.append((layout.windows_partition(message.model), message))
+            else:
+                homes += [(home, message) for home in range(layout.windows)]
+        self._send(lane, self._windows, homes)
+
+    def _send(self, lane: Lane[Any], topic: Any, messages: Sequence[tuple[int, AnyMessage]]) -> None:
+        """Each to its partition, in order; the lane's next checkpoint waits for them."""
+        if messages:
+            order = self._telling.setdefault(f"{lane.scope} {topic}", asyncio.Lock())
+            lane.await_before_saving([asyncio.create_task(_sent(topic, messages, order))])
 
     async def _bury(self, letter: DeadLetter) -> None:
         """Into the dead-letter topic; what the producer or the broker finds too large goes to the spool."""

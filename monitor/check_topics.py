@@ -20,6 +20,7 @@ _RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {
     "findings": ("WRITE",),
     "state": ("READ", "WRITE"),
     "windows": ("READ", "WRITE"),
+    "bands": ("READ", "WRITE"),
     "by_client": ("READ", "WRITE"),
 }
 _UNKNOWN: Final = kafka_errors.UnknownTopicOrPartitionError.errno

@@ -17,7 +17,7 @@ from monitor.errors import UserError
 from monitor.settings import Settings
 
 #: Internal topics, and what follows the group in their names.
-_INTERNAL = {"state": "state", "windows": "windows", "by_client": "by-client"}
+_INTERNAL = {"state": "state", "windows": "windows", "bands": "bands", "by_client": "by-client"}
 
 
 class ConfigError(UserError, ValueError):

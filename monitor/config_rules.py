@@ -30,8 +30,9 @@ def semantic_errors(s: Settings) -> list[str]:
         "response.caps.max_ttl_s "
         "response.caps.max_clients_per_ip kafka.session_timeout_s "
         "topics.events.partitions topics.dead_letters.partitions topics.findings.partitions "
-        "topics.state.partitions topics.windows.partitions topics.by_client.partitions "
-        "stream.checkpoint_s stream.overload.behind_s stream.overload.dwell_s retention.days"
+        "topics.state.partitions topics.windows.partitions topics.bands.partitions topics.by_client.partitions "
+        "detection.groups.memory_s detection.groups.max_rows stream.checkpoint_s "
+        "stream.overload.behind_s stream.overload.dwell_s retention.days"
     )
     for path in numbers.split():
         value: Any = s

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from detectors.alibi import build_alibi
 from detectors.baseline import Baseline, BaselineError
 from detectors.batch import EventBatch
 from detectors.contract import WindowDetector
+from detectors.fingerprints import Fingerprints
+from detectors.groups import Groups
 from detectors.panel import Panel
 from detectors.registry import WINDOW_DETECTORS
 from detectors.window_alarm import WindowLimits, fit_limits
@@ -45,6 +48,10 @@ class Core:
         self.window_plan = WindowPlan(
             detectors, windows.size_s, windows.grace_s, windows.sample_rows, quotas, baseline.checksum
         )
+        #: By model; none if groups are not looked for.
+        self.fingerprints = {model: prints for model in baseline.models if (prints := self._fingerprints(model))}
+        #: Windows over which rows of different clients are compared.
+        self.group_slots = max(math.ceil(settings.detection.groups.memory_s / windows.size_s), 1)
         for model in baseline.models:
             self.panel(model)  # fails here rather than at the first event
 
@@ -67,10 +74,34 @@ class Core:
         except BaselineError as error:
             raise UserError(str(error)) from error
 
+    def groups(self, model: str) -> Groups:
+        """A new ledger of links for a model that has fingerprints."""
+        return Groups(
+            self.fingerprints[model].views,
+            self.baseline.models[model].rows_per_client_day,
+            self.settings.detection.false_alarms.clients_per_day,
+            self.group_slots,
+            self.settings.windows.size_s,
+        )
+
     def fits(self, batch: EventBatch) -> bool:
         """Were rows of this shape calibrated for the model?"""
         found = self.baseline.models.get(batch.model)
         return found is not None and tuple(found.shape) == tuple(batch.shape)
+
+    def _fingerprints(self, model: str) -> Fingerprints | None:
+        info, found = Fingerprints.info, self.baseline.models[model]
+        if info.name in self.settings.detection.disabled:
+            return None
+        if found.versions.get(info.name) != info.version:
+            raise UserError(
+                f"model {model!r}: the baseline has {info.name} {found.versions.get(info.name, '(none)')}, this "
+                f"version needs {info.version}; calibrate again"
+            )
+        try:
+            return Fingerprints(found.params[info.name])
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(f"model {model!r}: the baseline's parameters make no sense ({error!r})") from error
 
     def _window_detectors(self, model: str) -> dict[str, WindowDetector]:
         made: dict[str, WindowDetector] = {}

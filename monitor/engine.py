@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from monitor.band_watch import BandWatch
+from monitor.bands import BandSlot
 from monitor.core import Core
 from monitor.event import Event
+from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
-from monitor.shift_watch import ShiftWatch
+from monitor.shares import AnyMessage, Progress
 from monitor.step import StepResult
 
 MODELS_SCOPE = "models"
@@ -24,15 +27,26 @@ def partition_scope(partition: int) -> str:
     return f"partition/{partition}"
 
 
+def bands_scope(lane: int) -> str:
+    return f"bands/{lane}"
+
+
 class Engine:
     """Give it every partition's records in order; ask it for findings, decisions and what to write down."""
 
-    def __init__(self, core: Core, partitions: int, models_state: Mapping[str, bytes] | None = None) -> None:
-        """``partitions`` in all; windows close when each has spoken."""
+    def __init__(
+        self,
+        core: Core,
+        partitions: int,
+        models_state: Mapping[str, bytes] | None = None,
+        bands_state: Sequence[Mapping[str, bytes]] = ({},),
+    ) -> None:
+        """``partitions`` in all; windows close when each has spoken. ``bands_state``: by partition of the bands."""
         self._core = core
         self._partitions: dict[int, PartitionPipeline] = {}
         self._idle: set[int] = set()
-        self._watch = ShiftWatch(core, models_state or {}, partitions)
+        self._bands = [BandWatch(core, state, lane, partitions) for lane, state in enumerate(bands_state)]
+        self._watch = ModelsWatch(core, models_state or {}, partitions, len(bands_state))
 
     @property
     def partitions(self) -> Mapping[int, PartitionPipeline]:
@@ -73,18 +87,30 @@ class Engine:
             pipeline.release(model, client)
 
     def close_windows(self) -> StepResult:
-        """Judge the model windows that all partitions' time has passed."""
+        """Judge the model windows that all partitions' time has passed, and the groups in them."""
         result = StepResult()
         for number, pipeline in self._partitions.items():
-            judged = self._watch.take(pipeline.announce(idle=number in self._idle))
-            result.findings += judged.findings
-            result.incidents |= judged.incidents
-            result.decisions += judged.decisions
+            idle = number in self._idle
+            result.extend(self._watch.take(pipeline.announce(idle=idle)))
+            for message in pipeline.announce_bands(idle=idle):
+                result.extend(self._watch.take(self._compare(message)))
         return result
+
+    def _compare(self, message: BandSlot | Progress) -> list[AnyMessage]:
+        told: list[AnyMessage] = []
+        if isinstance(message, BandSlot):
+            for lane, part in message.parts(len(self._bands)):
+                told += self._bands[lane].take([part])
+        else:
+            for band in self._bands:
+                told += band.take([message])
+        return told
 
     def delta(self) -> list[Change]:
         """Everything that changed since the last call, to be written in one transaction with the offsets."""
         changes: list[Change] = [(MODELS_SCOPE, key, blob) for key, blob in self._watch.delta().items()]
+        for lane, band in enumerate(self._bands):
+            changes += [(bands_scope(lane), key, blob) for key, blob in band.delta().items()]
         for partition, pipeline in self._partitions.items():
             scope = partition_scope(partition)
             changes += [(scope, key, blob) for key, blob in pipeline.delta().items()]

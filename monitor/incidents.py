@@ -30,9 +30,10 @@ class FindingNote(msgspec.Struct, frozen=True):
 class Incident(msgspec.Struct, frozen=True):
     """One attack on one model by one subject, as far as it is known.
 
-    ``escalation`` grows when new evidence calls for new decisions (first finding, higher severity, or an attack that
-    goes on after its decisions have expired); it makes decision ids deterministic. ``decided_until_ts`` is when the
-    first of them expires, None for never.
+    ``escalation`` grows when new evidence calls for new decisions (first finding, higher severity, new members of a
+    group, or an attack that goes on after its decisions have expired); it makes decision ids deterministic.
+    ``decided_until_ts`` is when the first of them expires, None for never. ``concerned``: of a group, the members that
+    the latest escalation calls for decisions on: all, or those who joined.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Incident(msgspec.Struct, frozen=True):
     events: tuple[str, ...]
     notes: tuple[FindingNote, ...]
     findings: int
+    concerned: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -83,21 +85,24 @@ class Incidents:
             return new, True
         worse = finding.severity.rank > old.severity.rank
         again = old.decided_until_ts is not None and finding.ts >= old.decided_until_ts
+        joined = tuple(m for m in finding.subject.members if m not in set(old.subject.members))
         new = msgspec.structs.replace(
             old,
+            subject=finding.subject if joined else old.subject,
+            concerned=finding.subject.members if worse or again else joined,
             severity=finding.severity if worse else old.severity,
             first_seen=min(old.first_seen, finding.first_seen),
             last_seen=max(old.last_seen, finding.last_seen),
             count=old.count + finding.count,
             revision=old.revision + 1,
-            escalation=old.escalation + (worse or again),
+            escalation=old.escalation + (worse or again or bool(joined)),
             ips=_bounded(old.ips, (ip,), MAX_IPS),
             events=_bounded(old.events, _events(finding), MAX_EVENTS),
             notes=(*old.notes, _note(finding))[:MAX_NOTES],
             findings=old.findings + 1,
         )
         self._open[key] = new
-        return new, worse or again
+        return new, worse or again or bool(joined)
 
     def decided(self, incident: Incident, until_ts: float | None) -> Incident:
         """Remember until when (event time) all decisions taken for this incident hold; None = they do not expire."""
@@ -140,6 +145,7 @@ class Incidents:
             events=_bounded((), _events(finding), MAX_EVENTS),
             notes=(_note(finding),),
             findings=1,
+            concerned=finding.subject.members,
         )
 
 

@@ -16,6 +16,7 @@ class Layout:
     partitions: of ``judged``.
     sources: partitions of the events topic.
     windows: partitions of the topic of window shares.
+    bands: partitions of the topic of fingerprints.
     state: partitions of the state topic, 0 if state is local.
     """
 
@@ -23,6 +24,7 @@ class Layout:
     partitions: int
     sources: int
     windows: int
+    bands: int
     state: int
 
     def windows_partition(self, model: str) -> int:
@@ -39,5 +41,6 @@ def layout(settings: Settings, partitions: Mapping[str, int]) -> Layout:
         partitions=partitions[judged],
         sources=partitions[topics.events.name],
         windows=partitions[topics.windows.name],
+        bands=partitions[topics.bands.name],
         state=partitions.get(topics.state.name, 0),
     )

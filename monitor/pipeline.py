@@ -17,6 +17,7 @@ import numpy.typing as npt
 from detectors.batch import EventBatch, FloatArray, IntArray
 from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
+from monitor.bands import BandSlot, PartitionBands
 from monitor.cases import Cases
 from monitor.columns import align_scores, to_batches
 from monitor.core import Core
@@ -24,7 +25,7 @@ from monitor.dedupe import Dedupe
 from monitor.event import Event
 from monitor.origins import Origins
 from monitor.overload import PLANS, degraded, sampled
-from monitor.shares import Announcer, Message
+from monitor.shares import Announcer, Message, Progress
 from monitor.step import StepResult, Verdict
 from monitor.windows import PartitionWindows
 from responders.decision import ActionType
@@ -53,6 +54,7 @@ class PartitionPipeline:
         self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
         self._diverted_until: dict[str, float] = {}
         self.windows = PartitionWindows(core.window_plan)
+        self._bands = PartitionBands(core.window_plan, core.fingerprints, partition)
         self._meta = _Meta()
         self._changed: dict[str, bytes | None] = {}
         self._restore(state)
@@ -89,7 +91,9 @@ class PartitionPipeline:
                 counted = clean[sampled(batch.ids, self.plan.windows_one_in)[clean]]
                 result.spared["windows"] += len(clean) - len(counted)
                 clean = counted
-            self.windows.absorb(batch.take(clean), watermarks[batch.request[clean]], self.plan)
+            rows, reached = batch.take(clean), watermarks[batch.request[clean]]
+            self.windows.absorb(rows, reached, self.plan)
+            self._bands.absorb(rows, reached, self.plan.windows_one_in)
             self._count(batch, events, marks, result)
         for verdict, n in result.verdicts.items():
             self._meta.verdicts[verdict.value] = self._meta.verdicts.get(verdict.value, 0) + n
@@ -106,6 +110,11 @@ class PartitionPipeline:
         need wait for this partition.
         """
         return self._announcer.announce(self.windows, self._meta.watermark, idle=idle)
+
+    def announce_bands(self, *, idle: bool = False) -> list[BandSlot | Progress]:
+        """What must be compared across clients since the last ``announce``, which says ``idle`` as well; then how far
+        the time has come."""
+        return self._bands.announce(self._meta.watermark, idle=idle)
 
     def release(self, model: str, client: str) -> bool:
         """An operator (or a refused action) ends a diversion: the client's next event is looked at again.
@@ -127,6 +136,7 @@ class PartitionPipeline:
         for room, delta in (
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
             ("window", self.windows.delta()),
+            ("band", self._bands.delta()),
             ("incident", self._cases.delta()),
             ("origin", self.origins.delta()),
         ):
@@ -246,6 +256,7 @@ class PartitionPipeline:
         self._cases.restore(rooms.get("incident", {}))
         self.origins.restore(rooms.get("origin", {}))
         self.windows.restore(rooms.get("window", {}))
+        self._bands.restore(rooms.get("band", {}))
         for key, blob in rooms.get("divert", {}).items():
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
         by_model: dict[str, dict[str, bytes]] = {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from detectors.finding import stable_id
+import msgspec
+
+from detectors.finding import Subject, stable_id
 from monitor.event import ANONYMOUS
 from monitor.incidents import Incident
 from monitor.settings import PolicyAction, PolicyRule, Response
@@ -30,14 +32,17 @@ class Policy:
         """What to do about the incident as it is now; ids repeat for the same incident and escalation.
 
         ``block_ip`` gives one decision per address. Allowlisted clients and addresses, and the anonymous client
-        (who is many people), get notifications only.
+        (who is many people), get notifications only. A group's members are each decided on as a client, those
+        ``concerned``; instead of a quarantine they are throttled: who is diverted must follow from a client's own
+        requests, or a replay would divert others.
         """
         rule = next((r for r in self._settings.policy if _matches(r, incident)), None)
         if rule is None:
             return []
+        actions = rule.actions if incident.subject.scope != "group" else _for_members(rule.actions)
         return [
             self._decision(incident, action, scope, value)
-            for action in rule.actions
+            for action in actions
             for scope, value in self._targets(incident, action)
         ]
 
@@ -48,12 +53,22 @@ class Policy:
                 return [("incident", incident.id)]
             case ActionType.ROLLBACK:
                 return [("model", incident.model)]
+        if subject.scope == "group":
+            return [t for member in incident.concerned for t in self._member_targets(member, action)]
         if subject.scope not in ("client", "ip") or subject.key == ANONYMOUS:
             return []
         if self._allowlist.covers(subject.scope, subject.value):
             return []
         if action.type is ActionType.BLOCK_IP:
             return [("ip", ip) for ip in incident.ips if not self._allowlist.covers("ip", ip)]
+        return [(subject.scope, subject.value)]
+
+    def _member_targets(self, member: str, action: PolicyAction) -> list[tuple[str, str]]:
+        subject = Subject.from_client_key(member)
+        if subject.key == ANONYMOUS or self._allowlist.covers(subject.scope, subject.value):
+            return []
+        if action.type is ActionType.BLOCK_IP and subject.scope != "ip":
+            return []
         return [(subject.scope, subject.value)]
 
     def _decision(self, incident: Incident, action: PolicyAction, scope: str, value: str) -> Decision:
@@ -73,6 +88,16 @@ class Policy:
             simulated=simulated,
             params={"rate_per_s": action.rate_per_s} if action.type is ActionType.THROTTLE else {},
         )
+
+
+def _for_members(actions: tuple[PolicyAction, ...]) -> list[PolicyAction]:
+    """Quarantine becomes throttle; the first of a kind counts."""
+    kinds = [ActionType.THROTTLE if a.type is ActionType.QUARANTINE else a.type for a in actions]
+    return [
+        msgspec.structs.replace(action, type=kind)
+        for i, (action, kind) in enumerate(zip(actions, kinds, strict=True))
+        if kind not in kinds[:i]
+    ]
 
 
 def _matches(rule: PolicyRule, incident: Incident) -> bool:

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from detectors.finding import Finding
+from monitor.band_watch import BandWatch
 from monitor.codec import encode_json
 from monitor.codec.limits import Limits
 from monitor.core import Core
 from monitor.incidents import Incident
 from monitor.intake import SourceRecord, Taken, take
 from monitor.metrics import Metrics
+from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
 from monitor.recent import Recent
-from monitor.shares import Message
-from monitor.shift_watch import ShiftWatch
+from monitor.shares import AnyMessage
 from monitor.step import StepResult
 from responders.decision import Decision
 
@@ -81,9 +82,13 @@ class Runtime:
         """A partition's pipeline as its last checkpoint left it; ``sources``: partitions of the events topic."""
         return PartitionPipeline(self._core, state, partition, sources)
 
-    def watch(self, state: Mapping[str, bytes], partitions: int) -> ShiftWatch:
-        """The models' watch as its last checkpoint left it."""
-        return ShiftWatch(self._core, state, partitions)
+    def watch(self, state: Mapping[str, bytes], partitions: int, lanes: int = 1) -> ModelsWatch:
+        """The models' watch as its last checkpoint left it; ``lanes``: partitions of the bands."""
+        return ModelsWatch(self._core, state, partitions, lanes)
+
+    def bands(self, state: Mapping[str, bytes], lane: int, partitions: int) -> BandWatch:
+        """A partition of the bands as its last checkpoint left it."""
+        return BandWatch(self._core, state, lane, partitions)
 
     def take(
         self, pipeline: PartitionPipeline, topic: str, partition: int, records: Sequence[SourceRecord], next_offset: int
@@ -111,7 +116,7 @@ class Runtime:
         self._metrics.step.observe(time.perf_counter() - started)
         return result
 
-    def judge_windows(self, watch: ShiftWatch, messages: Iterable[Message]) -> StepResult:
+    def judge_windows(self, watch: ModelsWatch, messages: Iterable[AnyMessage]) -> StepResult:
         """The same for what partitions say to the models."""
         result = watch.take(messages)
         self._write(result)

@@ -13,16 +13,17 @@ import structlog
 from detectors.finding import Finding
 from monitor import dead_letter_spool
 from monitor.alerts import AlertsFile
+from monitor.band_watch import BandWatch
 from monitor.core import Core
 from monitor.intake import DeadLetter
 from monitor.lanes import Lane
 from monitor.metrics import Metrics
+from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
 from monitor.reporting import Reporting
 from monitor.response import Response
 from monitor.role import ResponderRole
 from monitor.runtime import Runtime
-from monitor.shift_watch import ShiftWatch
 from monitor.step import StepResult
 from monitor.store import Store
 
@@ -81,8 +82,12 @@ class Service:
         """A partition's checkpoint, made now or ``loaded``: its figures for people."""
         self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark, loaded=loaded)
 
-    def saved_windows(self, lane: Lane[ShiftWatch], loaded: bool) -> None:
+    def saved_windows(self, lane: Lane[ModelsWatch], loaded: bool) -> None:
         """The same for the models."""
+        self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
+
+    def saved_bands(self, lane: Lane[BandWatch], loaded: bool) -> None:
+        """The same for a partition of the bands."""
         self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
 
     async def respond(self, release: Callable[[str, str], None]) -> None:

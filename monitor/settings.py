@@ -54,6 +54,8 @@ class Topics(_Base, frozen=True):
     state: InternalTopic = InternalTopic("vedette-state")
     #: Partitions' shares of model windows, on their way to the worker that adds them up.
     windows: InternalTopic = InternalTopic("vedette-windows", partitions=1)
+    #: Fingerprints of rows keyed by where they lie, on their way to be compared across clients.
+    bands: InternalTopic = InternalTopic("vedette-bands")
     #: Events keyed by client again, with ``stream.rekey``.
     by_client: InternalTopic = InternalTopic("vedette-by-client")
     create: bool = True
@@ -126,12 +128,22 @@ class AlibiDetector(_Base, frozen=True):
     min_rows: int = 50
 
 
+class Groups(_Base, frozen=True):
+    """Evidence across accounts: how much of a model's traffic is compared."""
+
+    #: Rows are compared with those of this long before them, seconds of event time.
+    memory_s: float = 3600.0
+    #: Rows of one model that a partition of ``topics.bands`` remembers; the oldest windows are forgotten first.
+    max_rows: int = 1_000_000
+
+
 class Detection(_Base, frozen=True):
     baseline: str = ""
     false_alarms: FalseAlarms = FalseAlarms()
     #: Names of detectors to leave out. ``confidence`` adds little to the others and is off unless asked for.
     disabled: tuple[str, ...] = ("confidence",)
     alibi: tuple[AlibiDetector, ...] = ()
+    groups: Groups = Groups()
 
 
 class PolicyAction(_Base, frozen=True):

@@ -41,20 +41,44 @@ class Progress(msgspec.Struct, array_like=True, frozen=True, tag="progress"):
     idle: bool
 
 
+class Part(msgspec.Struct, array_like=True, frozen=True, tag="part"):
+    """Some of what a source says of one model's window; pieces are numbered, and the newest of a number counts.
+
+    From a partition to the bands: rows to be compared (``detectors.band_entries.encode``). From a partition of the
+    bands to the models: links between rows. ``rows``: clean rows in the window, in one piece; 0 in the others.
+    """
+
+    source: PartitionNumber
+    index: int
+    model: str
+    number: Annotated[int, msgspec.Meta(ge=0)]
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    data: bytes
+
+
+class Reached(msgspec.Struct, array_like=True, frozen=True, tag="reached"):
+    """A partition of the bands has compared all windows with an index below ``horizon``."""
+
+    source: PartitionNumber
+    horizon: int
+
+
+#: What a partition tells the models of their windows; and all that is sent on the topics of windows and bands.
 Message = Share | Progress
+AnyMessage = Message | Part | Reached
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Message)
+_DECODER: Final = msgspec.msgpack.Decoder(AnyMessage)
 
 
-def encode_message(message: Message) -> bytes:
+def encode_message(message: AnyMessage) -> bytes:
     return _ENCODER.encode(message)
 
 
-def decode_message(raw: bytes) -> Message:
+def decode_message(raw: bytes) -> AnyMessage:
     """Raises msgspec.DecodeError for bytes that ``encode_message`` cannot have made."""
     try:
-        message: Message = _DECODER.decode(raw)
+        message: AnyMessage = _DECODER.decode(raw)
     except (UnicodeDecodeError, RecursionError) as e:  # text that is no UTF-8, nesting without end
         raise msgspec.DecodeError(str(e)) from None
     return message
@@ -79,7 +103,7 @@ class Announcer:
         ``idle``: there is nothing more to read for now; then the open windows are told of as they stand.
         """
         due = windows.passed(watermark)
-        now = (_horizon(self._plan, watermark), idle)
+        now = (horizon(self._plan, watermark), idle)
         if idle and now != self._told:
             due += windows.open()
         messages: list[Message] = [
@@ -92,7 +116,7 @@ class Announcer:
         return messages
 
 
-def _horizon(plan: WindowPlan, watermark: float) -> int:
+def horizon(plan: WindowPlan, watermark: float) -> int:
     """The least index of a window that is not over at the watermark."""
     if watermark == float("-inf"):
         return NEVER

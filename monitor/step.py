@@ -41,3 +41,9 @@ class StepResult:
         self.findings.append(finding)
         self.incidents[incident.id] = incident
         self.decisions += decisions
+
+    def extend(self, other: StepResult) -> None:
+        """Findings of another part of the core, and what they led to."""
+        self.findings += other.findings
+        self.incidents |= other.incidents
+        self.decisions += other.decisions

@@ -32,6 +32,7 @@ def internal_topics(settings: Settings, events_partitions: int) -> dict[str, Top
     if settings.stream.state == "changelog":
         found["state"] = _counted(topics.state, judged)
     found["windows"] = _counted(topics.windows, 1)
+    found["bands"] = _counted(topics.bands, judged)
     return found
 
 
@@ -46,6 +47,7 @@ def topic_configs(settings: Settings) -> Mapping[str, Mapping[str, str]]:
         # a dead letter carries headers that its record did not have
         topics.dead_letters.name: {"max.message.bytes": str(event_bytes + _FRAMING_BYTES)},
         topics.windows.name: room,
+        topics.bands.name: room,
         topics.state.name: COMPACTED | room,
     }
 

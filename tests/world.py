@@ -32,13 +32,16 @@ class World:
     baseline: Path
     partitions: int = 4
     overrides: dict[str, Any] = field(default_factory=dict)
+    bands: int | None = None
 
     def __post_init__(self) -> None:
         self.web_port = free_port()
         self.config = self.folder / "vedette.yaml"
         self.data = self.folder / "data"
         self.data.mkdir(parents=True)
-        names = {kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "by-client")}
+        names = {
+            kind: topic_name(kind) for kind in ("events", "dead", "findings", "state", "windows", "bands", "by-client")
+        }
         config: dict[str, Any] = {
             "data_dir": str(self.data),
             "alerts_file": str(self.folder / "alerts.jsonl"),
@@ -49,6 +52,7 @@ class World:
                 "findings": {"name": names["findings"]},
                 "state": {"name": names["state"]},
                 "windows": {"name": names["windows"]},
+                "bands": {"name": names["bands"], "partitions": self.bands},
                 "by_client": {"name": names["by-client"]},
             },
             "detection": {"baseline": str(self.baseline)},

@@ -42,7 +42,8 @@ class BenchWorker(WorkerProcess):
         folder.mkdir()
         self.port = free_port()
         self.findings = f"findings-{name}"
-        internal = {kind: {"name": f"{kind}-{name}"} for kind in ("dead_letters", "state", "windows", "by_client")}
+        kinds = ("dead_letters", "state", "windows", "bands", "by_client")
+        internal = {kind: {"name": f"{kind}-{name}"} for kind in kinds}
         config = {
             "data_dir": str(folder / "data"),
             "kafka": {"brokers": [topic.bootstrap], "group": f"group-{name}"},

@@ -15,6 +15,7 @@ from detectors.batch import EventBatch
 from detectors.calibration import CalibrationError, calibrate, client_days
 from detectors.calibration_report import CalibrationReport, ModelReport, events_limit
 from detectors.finding import Finding
+from detectors.fingerprints import Fingerprints
 from detectors.folds import FOLDS, client_folds, held_out_scores, streamed
 from detectors.near_duplicate import NearDuplicate
 from detectors.panel import Panel
@@ -64,7 +65,7 @@ def test_requests_are_counted_not_rows() -> None:
 def test_every_detector_gets_parameters_a_version_and_limits() -> None:
     model = made()[0].models["m"]
     rows, windows = {k.info.name for k in ROW_DETECTORS}, {k.info.name for k in WINDOW_DETECTORS}
-    assert model.params.keys() == model.versions.keys() == rows | windows
+    assert model.params.keys() == model.versions.keys() == rows | windows | {Fingerprints.info.name}
     assert model.tails.keys() == rows
     assert model.windows.keys() == windows
     assert (model.shape, model.scores, model.rows, model.clients) == ((8, 8), 4, 3000, 40)

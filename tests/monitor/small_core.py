@@ -170,15 +170,28 @@ class Seen:
     def left(self) -> tuple[object, ...]:
         """The state, but for how it was cut into steps.
 
-        That is in the chunks of the redelivery memory and of panels, and in the watermark at which windows were last
-        closed.
+        That is in the chunks of the redelivery memory, of panels and of rows to be compared, and in the watermark at
+        which windows were last closed.
         """
-        apart = {k for k in self.state if k[1].startswith(("dedupe/", "panel/")) or k[1] in ("meta", "merger")}
+        pieces = ("dedupe/", "panel/", "band/")
+        apart = {k for k in self.state if k[1].startswith(pieces) or k[1] in ("meta", "merger")}
         rest = {k: v for k, v in self.state.items() if k not in apart}
         counts = {k: msgspec.msgpack.decode(v) for k, v in self.state.items() if k[1] == "meta"}
         ids = _ids({k: v for k, v in self.state.items() if k[1].startswith("dedupe/")})
         watermark = max((meta["watermark"] for meta in counts.values()), default=0.0)  # of ticks, too
-        return {key: ts for key, ts in ids.items() if ts >= watermark - DEDUPE_S}, self.remembered(), counts, rest
+        known = {key: ts for key, ts in ids.items() if ts >= watermark - DEDUPE_S}
+        return known, self.remembered(), self.collected(), counts, rest
+
+    def collected(self) -> dict[tuple[str, str, str], list[tuple[str, str, float]]]:
+        """Rows of open windows that are to be compared, by scope, window and model: request, client, time."""
+        found: dict[tuple[str, str, str], list[tuple[str, str, float]]] = {}
+        numbered = [(scope, *key.split("/", 3)[1:], blob) for (scope, key), blob in self.state.items()
+                    if key.startswith("band/")]  # fmt: skip
+        for scope, index, _, model, blob in sorted(numbered, key=lambda part: int(part[2])):
+            for _, columns, clients, events in msgspec.msgpack.decode(blob)[2]:
+                times = np.frombuffer(columns[3], "<f8").tolist()
+                found.setdefault((scope, index, model), []).extend(zip(events, clients, times, strict=True))
+        return found
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:
         """What panels that take over would know, by scope, model and client."""
@@ -236,7 +249,7 @@ def run(
             engine.partitions[0].sweep()
         seen.write(engine.delta())
         if restart:
-            engine = Engine(core, 1, seen.scope("models"))
+            engine = Engine(core, 1, seen.scope("models"), [seen.scope("bands/0")])
             engine.assign(0, seen.scope("partition/0"))
     if close is not None:
         seen.take(engine.step(0, [], ticks=[(0, close)]))

@@ -34,6 +34,10 @@ class Partition:
         self.idle += idle
         return []
 
+    def announce_bands(self, *, idle: bool = False) -> list[Message]:
+        assert idle
+        return []
+
 
 class NoStore:
     async def start(self) -> None: ...
@@ -81,9 +85,16 @@ async def _nothing(_partition: int) -> None:
 async def watched(clock: Clock) -> tuple[Events, Lanes[Any], Lane[Any]]:
     app: Any = SimpleNamespace(topic=lambda *_, **__: None, consumer=Consumer())
     service: Any = SimpleNamespace(metrics=Metrics())
-    layout = Layout("events", 1, 1, 1, 1)
+    layout = Layout("events", 1, 1, 1, 1, 1)
     events = Events(
-        app, layout, service, dead_letters="dead", windows="windows", idle_s=IDLE_S, overload=OverloadSettings()
+        app,
+        layout,
+        service,
+        dead_letters="dead",
+        windows="windows",
+        bands="bands",
+        idle_s=IDLE_S,
+        overload=OverloadSettings(),
     )
     lanes: Lanes[Any] = Lanes(
         "events", NoStore(), Metrics(), lambda *_: Partition(), begin=_nothing, checkpoint_s=0.0, saved=lambda *_: None

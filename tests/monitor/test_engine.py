@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.registry import ROW_DETECTORS
-from monitor.engine import Engine, partition_scope
+from monitor.engine import Engine, bands_scope, partition_scope
 from monitor.event import Event
 from replay.sender import partition_of
 from tests.monitor.small_core import Seen, clean, core, event
@@ -44,7 +44,7 @@ def play(events: list[Event], partitions: int, step: int, order: int = 1, restar
         seen.take(engine.close_windows())
         seen.write(engine.delta())
         if restart:
-            engine = Engine(small, partitions, seen.scope("models"))
+            engine = Engine(small, partitions, seen.scope("models"), [seen.scope(bands_scope(0))])
             for p in queues:
                 engine.assign(p, seen.scope(partition_scope(p)))
     for p in queues:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import finding
 
-from detectors.finding import Attack, Severity
+from detectors.finding import Attack, Finding, Severity, Subject
 from monitor.incidents import MAX_EVENTS, MAX_IPS, MAX_NOTES, Incident, Incidents
 
 
@@ -103,3 +103,23 @@ def test_decisions_that_do_not_expire_are_not_taken_again() -> None:
     same, escalated = incidents.merge(finding(650))
     assert not escalated
     assert msgspec.json.decode(msgspec.json.encode(same), type=Incident) == same
+
+
+def test_who_joins_a_group_calls_for_decisions_on_those_who_joined() -> None:
+    incidents = Incidents(resolve_after_s=600)
+    some, more = ("client:a", "client:b", "client:c"), ("client:a", "client:b", "client:c", "client:d")
+
+    def group(ts: float, members: tuple[str, ...]) -> Finding:
+        return msgspec.structs.replace(finding(ts), subject=Subject("group", "group-1", members))
+
+    first, _ = incidents.merge(group(100, some))
+    assert first.concerned == some
+    incidents.decided(first, until_ts=400.0)
+    joined, escalated = incidents.merge(group(200, more))
+    assert (escalated, joined.concerned, joined.subject.members) == (True, ("client:d",), more)
+    assert joined.escalation == first.escalation + 1
+    incidents.decided(joined, until_ts=400.0)
+    same, escalated = incidents.merge(group(300, more))
+    assert (escalated, same.concerned) == (False, ())
+    again, escalated = incidents.merge(group(500, more))
+    assert (escalated, again.concerned) == (True, more)

@@ -96,3 +96,16 @@ def test_first_matching_rule_wins_and_no_rule_means_no_action() -> None:
     assert decision.ttl_s == 5.0
     assert decision.params == {"rate_per_s": 0.5}
     assert policy.decide(incident(attack=Attack.EXTRACTION)) == []
+
+
+def test_members_of_a_group_are_decided_on_one_by_one() -> None:
+    """Throttled instead of quarantined; an address without account is blocked; nobody on the allowlist is touched."""
+    members = ("client:a", "ip:203.0.113.7", "client:friend", "client:anonymous", "ip:127.0.0.1")
+    made = msgspec.structs.replace(incident(), subject=Subject("group", "g", members), concerned=members)
+    policy = Policy(Response(mode="enforce", allowlist=Allowlist(clients=("friend",))))
+    assert [(d.type, d.scope, d.value) for d in policy.decide(made)] == [
+        (ActionType.THROTTLE, "client", "a"),
+        (ActionType.THROTTLE, "ip", "203.0.113.7"),
+        (ActionType.BLOCK_IP, "ip", "203.0.113.7"),
+        (ActionType.NOTIFY, "incident", made.id),
+    ]

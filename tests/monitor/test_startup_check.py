@@ -36,6 +36,7 @@ def settings_for(kafka: Kafka, folder: Path, baseline: Path) -> Settings:
         findings=Topic(topic_name("findings"), partitions=1),
         state=InternalTopic(topic_name("state")),
         windows=InternalTopic(topic_name("windows"), partitions=1),
+        bands=InternalTopic(topic_name("bands")),
         by_client=InternalTopic(topic_name("by-client")),
     )
     return Settings(
@@ -85,7 +86,7 @@ def test_everything_is_told_at_once(good: Settings, tmp_path: Path) -> None:
         "detection.baseline",
         "data_dir",
         "web.port",
-        *(f"topics.{key}" for key in ("events", "dead_letters", "findings", "state", "windows")),
+        *(f"topics.{key}" for key in ("events", "dead_letters", "findings", "state", "windows", "bands")),
     ]
     assert all(p.cure for p in problems)
     assert "create it with 3 partitions" in next(p.cure for p in problems if p.where == "topics.state")
@@ -269,7 +270,7 @@ def test_rights_are_named_until_they_are_there(
     monkeypatch.setenv("TEST_KAFKA_PASSWORD", "right")
     settings = settings_for(guarded.kafka, tmp_path, baseline)
     topics = settings.topics
-    keys = ("events", "dead_letters", "findings", "state", "windows")
+    keys = ("events", "dead_letters", "findings", "state", "windows", "bands")
     names = {key: getattr(topics, key).name for key in keys}
     told = found(settings)
     assert [where for _, where, _ in told] == [*(f"topics.{key}" for key in keys), "kafka.group"]
@@ -287,7 +288,7 @@ def test_rights_are_named_until_they_are_there(
     told = found(settings)
     assert [what for _, _, what in told[:-1]] == [
         f"user 'worker' may not {verb} topic {names[key]}"
-        for key, verb in zip(keys, ("read", "write", "write", "read or write", "read or write"), strict=True)
+        for key, verb in zip(keys, ("read", "write", "write", *["read or write"] * 3), strict=True)
     ]
     for key, rights in {
         "events": (ACLOperation.READ,),
@@ -295,6 +296,7 @@ def test_rights_are_named_until_they_are_there(
         "findings": (ACLOperation.WRITE,),
         "state": (ACLOperation.READ, ACLOperation.WRITE),
         "windows": (ACLOperation.READ, ACLOperation.WRITE),
+        "bands": (ACLOperation.READ, ACLOperation.WRITE),
     }.items():
         guarded.allow(ResourceType.TOPIC, names[key], *rights)
     guarded.allow(ResourceType.GROUP, settings.kafka.group, ACLOperation.READ)

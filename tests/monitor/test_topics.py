@@ -19,6 +19,7 @@ def settings_for(broker: BrokerHandle, stream: Stream = Stream()) -> Settings:  
         findings=Topic(topic_name("findings"), partitions=1),
         state=InternalTopic(topic_name("state")),
         windows=InternalTopic(topic_name("windows"), partitions=1),
+        bands=InternalTopic(topic_name("bands")),
         by_client=InternalTopic(topic_name("by-client")),
     )
     return Settings(kafka=broker.kafka, topics=topics, stream=stream)
@@ -29,9 +30,9 @@ def test_internal_topics_take_the_partitions_that_the_events_really_have(broker:
     topics = settings.topics
     ensure_topics(broker.kafka, [msgspec.structs.replace(topics.events, partitions=3)])
     report = ensure_worker_topics(settings)
-    names = [topics.dead_letters.name, topics.findings.name, topics.state.name, topics.windows.name]
+    names = [topics.dead_letters.name, topics.findings.name, topics.state.name, topics.windows.name, topics.bands.name]
     assert sorted(report.created) == sorted(names)
-    assert report.partitions == {topics.events.name: 3} | dict(zip(names, (1, 1, 3, 1), strict=True))
+    assert report.partitions == {topics.events.name: 3} | dict(zip(names, (1, 1, 3, 1, 3), strict=True))
     assert partition_counts(broker.kafka, [topics.by_client.name]) == {}
     assert ensure_worker_topics(settings).created == ()
 
@@ -55,7 +56,7 @@ def test_which_internal_topics_are_in_use() -> None:
         found = internal_topics(Settings(topics=topics, stream=stream), 6)
         return {key: topic.partitions for key, topic in found.items()}
 
-    assert counts(Stream()) == {"state": 6, "windows": 1}
-    assert counts(Stream(state="local")) == {"windows": 1}
-    assert counts(Stream(rekey=True)) == {"by_client": 6, "state": 6, "windows": 1}
-    assert counts(Stream(rekey=True), by_client=12) == {"by_client": 12, "state": 12, "windows": 1}
+    assert counts(Stream()) == {"state": 6, "windows": 1, "bands": 6}
+    assert counts(Stream(state="local")) == {"windows": 1, "bands": 6}
+    assert counts(Stream(rekey=True)) == {"by_client": 6, "state": 6, "windows": 1, "bands": 6}
+    assert counts(Stream(rekey=True), by_client=12) == {"by_client": 12, "state": 12, "windows": 1, "bands": 12}

@@ -1,0 +1,86 @@
+"""Model extraction: inputs that were made, one by one within the range of clean ones, and together unlike them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.contract import DetectorInfo, Params
+from detectors.counterfeits import counterfeits
+from detectors.digest import seed_of
+from detectors.exact import figure
+from detectors.finding import Attack
+from detectors.regions import Regions
+from detectors.residue import Residue
+from detectors.rows import Inputs, Rows
+from detectors.sampling import fair_rows
+from detectors.scale import Scale
+from detectors.trees import Trees
+
+_FIT_ROWS: Final = 6000
+#: Made rows of each kind, in shares of the clean ones.
+_EACH: Final = 0.4
+#: Up to so many features are looked at one by one, too.
+_NARROW: Final = 64
+
+
+class Synthetic(Regions):
+    """A thief with few examples makes more: mixes them, draws from a model of them, moves them along the copy's
+    gradient, or draws each feature by itself. Such rows lie within the clean range, where distances (``coverage``) are
+    usual. But whoever has clean traffic can make them too, and learn to tell (outlier exposure: Hendrycks, Mazeika,
+    Dietterich 2019, arXiv 1812.04606):
+
+        s = log odds of boosted trees (``detectors.trees``) that the row is one of ``detectors.counterfeits``
+
+    of its leading coefficients in standard deviations, their mean square, its residue (``detectors.residue``), and, up
+    to 64 features, its standardised features. The trees see clean rows as one class and made ones as the other; clients
+    that they have not seen set the lines. Only rows in a place new to their client have an opinion
+    (``detectors.regions``).
+    """
+
+    info: ClassVar[DetectorInfo] = DetectorInfo(
+        "synthetic", "1", Attack.EXTRACTION, "AML.T0024.002", "inputs that were made rather than measured"
+    )
+    #: Smallest difference in score that means anything: odds a quarter higher.
+    resolution: ClassVar[float] = 0.25
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self._residue = Residue(params)
+        self._scale = Scale(params)
+        self._trees = Trees(params)
+
+    @classmethod
+    def fit(cls, clean: EventBatch) -> Params:
+        params = cls.with_planes(Residue.fit(clean), clean)
+        some = fair_rows(clean, _FIT_ROWS)
+        real = np.where(np.isfinite(clean.x[some]), clean.x[some], params["median"]).astype(np.float32)
+        rng = np.random.default_rng(seed_of(clean))
+        made = counterfeits(real, clean.labels[some], max(int(_EACH * len(real)), 10), rng)
+        regions, residue, scale = Regions(params), Residue(params), Scale(params)
+        x = np.concatenate(
+            [_features(regions.locate(x)["white"], residue(x, clean.shape)["residue"], scale, x) for x in (real, made)]
+        )
+        return params | Trees.fit(x, np.arange(len(x)) >= len(real), seed_of(clean))
+
+    def score(self, rows: Rows) -> FloatArray:
+        new = self.entering(rows)
+        out = np.full(len(rows), np.nan)
+        out[new] = self._odds(rows, new)
+        return out
+
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        return {"log_odds": figure(float(self._odds(rows, np.array([row]))[0]))}
+
+    def _odds(self, rows: Rows, wanted: IntArray) -> FloatArray:
+        white = self.located(rows)["white"][wanted]
+        residue = self._residue.of(rows, wanted)["residue"]
+        return self._trees(_features(white, residue, self._scale, rows.batch.x[wanted]))
+
+
+def _features(white: FloatArray, residue: FloatArray, scale: Scale, x: Inputs) -> FloatArray:
+    """What the trees see of rows, ``(n, f)``; sums are rounded, so that their last bit does not choose the side."""
+    sums = round_sig(np.stack([np.mean(white**2, axis=1), residue], axis=1))
+    return np.concatenate([white, sums] + ([scale(x)] if x.shape[1] <= _NARROW else []), axis=1)

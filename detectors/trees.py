@@ -1,0 +1,66 @@
+"""Boosted decision trees as plain arrays: fitted by scikit-learn, evaluated by a kernel."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from detectors.batch import BoolArray, FloatArray, round_sig
+from detectors.contract import Params
+from detectors.kernels.trees import add_up
+
+_TREES: Final = 60
+_LEAVES: Final = 16
+_LEAST_LEAF: Final = 20
+
+
+class Trees:
+    """Log odds of a gradient-boosted classifier (Friedman 2001; histogram trees as in LightGBM, Ke et al. 2017).
+
+    ``params``: ``feature``, ``threshold``, ``value`` ``(t, m)``, ``children`` ``(t, m, 2)``, ``base`` ``()``.
+    """
+
+    def __init__(self, params: Params) -> None:
+        self._feature = params["tree_feature"].astype(np.int32)
+        self._threshold = params["tree_threshold"].astype(np.float64)
+        self._children = params["tree_children"].astype(np.int32)
+        self._value = params["tree_value"].astype(np.float64)
+        self._base = float(params["tree_base"])
+
+    @classmethod
+    def fit(cls, x: FloatArray, y: BoolArray, seed: int) -> Params:
+        """From rows ``x (n, f)`` without NaN; ``y``: which are of the kind that scores high."""
+        from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second, and only calibration needs it
+
+        booster = HistGradientBoostingClassifier(
+            max_iter=_TREES,
+            max_leaf_nodes=_LEAVES,
+            min_samples_leaf=_LEAST_LEAF,
+            early_stopping=False,
+            random_state=seed % (1 << 32),
+        ).fit(x, y)
+        # scikit-learn has no public way to the nodes of these trees; tests hold the sums against its own.
+        trees = [predictor.nodes for (predictor,) in booster._predictors]
+        shape = (len(trees), max(len(nodes) for nodes in trees))
+        feature, value = np.full(shape, -1, dtype=np.int32), np.zeros(shape)
+        threshold, children = np.zeros(shape), np.zeros((*shape, 2), dtype=np.int32)
+        for t, nodes in enumerate(trees):
+            m, inner = len(nodes), nodes["is_leaf"] == 0
+            feature[t, :m] = np.where(inner, nodes["feature_idx"], -1)
+            threshold[t, :m] = np.where(inner, nodes["num_threshold"], 0.0)
+            children[t, :m] = np.where(inner[:, None], np.stack([nodes["left"], nodes["right"]], axis=1), 0)
+            value[t, :m] = np.where(inner, 0.0, nodes["value"])
+        return {
+            "tree_feature": feature,
+            "tree_threshold": threshold,
+            "tree_children": children,
+            "tree_value": value,
+            "tree_base": np.array(float(np.ravel(booster._baseline_prediction)[0])),
+        }
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        """Log odds ``(n,)``, to 6 digits."""
+        out = np.full(len(x), self._base)
+        add_up(np.ascontiguousarray(x), self._feature, self._threshold, self._children, self._value, out)
+        return round_sig(out)

@@ -1,0 +1,206 @@
+"""What one partition collects to be compared across clients: fingerprints of clean rows, by model and window."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from detectors.band_entries import EMPTY, Entries, encode, joined, objects
+from detectors.batch import EventBatch, FloatArray
+from detectors.fingerprints import BANDS, Fingerprints, ranks
+from detectors.quota import window_index
+from monitor.event import ANONYMOUS
+from monitor.shares import Part, Progress, horizon
+from monitor.windows import WindowKey, WindowPlan
+
+#: Distinct rows of one client that are looked at in one window.
+QUOTA: Final = 32
+#: Rows of one message.
+_PART_ROWS: Final = 20_000
+
+
+class _Rows(msgspec.Struct, array_like=True):
+    """Some rows as they came: columns as bytes, clients and request ids."""
+
+    n: int
+    columns: tuple[bytes, bytes, bytes, bytes, bytes]
+    clients: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+class _Open(msgspec.Struct, array_like=True):
+    """One window of one model: rows that came, how many pieces of them are saved, and those."""
+
+    rows: int = 0
+    saved: int = 0
+    pieces: list[_Rows] = []
+
+
+class _Piece(msgspec.Struct, array_like=True):
+    """A piece as it is saved, with the baseline it was made with."""
+
+    baseline: str
+    rows: int
+    pieces: list[_Rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandSlot:
+    """All rows of one model in one window of one partition that are to be compared, each once for each band."""
+
+    partition: int
+    index: int
+    model: str
+    rows: int
+    entries: Entries
+
+    def parts(self, lanes: int) -> Iterator[tuple[int, Part]]:
+        """By lane of the bands topic: each cell has its home; the number of rows goes to the model's."""
+        homes = self.entries.cells.view(np.uint64) % np.uint64(lanes)
+        counted = zlib.crc32(self.model.encode("utf-8", "surrogatepass")) % lanes
+        for lane in range(lanes):
+            mine = np.flatnonzero(homes == lane)
+            rows = self.rows if lane == counted else 0
+            for number, begin in enumerate(range(0, max(len(mine), bool(rows)), _PART_ROWS)):
+                data = encode(self.entries.take(mine[begin : begin + _PART_ROWS]))
+                yield lane, Part(self.partition, self.index, self.model, number, 0 if number else rows, data)
+
+
+class PartitionBands:
+    """Of each client and window at most ``QUOTA`` distinct rows are compared, drawn by a keyed hash of their bytes: who
+    floods does not choose which. The anonymous client, who is many people, is left out.
+    """
+
+    def __init__(self, plan: WindowPlan, prints: Mapping[str, Fingerprints], partition: int) -> None:
+        self._plan = plan
+        self._prints = prints
+        self._partition = partition
+        self._open: dict[WindowKey, _Open] = {}
+        self._gone: list[str] = []
+        self._told: tuple[int, bool] | None = None
+
+    def absorb(self, batch: EventBatch, watermarks: FloatArray, weight: int = 1) -> None:
+        """Add clean rows of one model, in the partition's order; late ones are left out (see ``PartitionWindows``).
+
+        Args:
+            watermarks: newest event time in the partition up to each row, ``(n,)``. weight: rows each stands for.
+        """
+        prints = self._prints.get(batch.model)
+        if prints is None or not len(batch):
+            return
+        index = window_index(batch.ts, self._plan.size_s)
+        late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
+        for w in np.unique(index[~late]).tolist():
+            self._add((w, batch.model), batch.take(~late & (index == w)), prints, weight)
+
+    def announce(self, watermark: float, *, idle: bool = False) -> list[BandSlot | Progress]:
+        """Windows that are over since the last call; then how far the time has come, as in ``monitor.shares``."""
+        now = (horizon(self._plan, watermark), idle)
+        due = sorted(key for key in self._open if self._plan.passed(key[0], watermark))
+        slots = [self._slot(key, self._close(key)) for key in due]
+        if idle and now != self._told:
+            slots += [self._slot(key, self._open[key]) for key in sorted(self._open)]
+        if now == self._told:
+            return [*slots]
+        self._told = now
+        return [*slots, Progress(self._partition, *now)]
+
+    def delta(self) -> dict[str, bytes | None]:
+        """Rows that came since the last call, as bytes; None for those of windows closed since."""
+        changes: dict[str, bytes | None] = dict.fromkeys(self._gone)
+        self._gone = []
+        for (index, model), window in self._open.items():
+            if len(window.pieces) > window.saved:
+                new = _Piece(self._plan.baseline, window.rows, window.pieces[window.saved :])
+                changes[f"{index}/{window.saved}/{model}"] = msgspec.msgpack.encode(new)
+                window.saved = len(window.pieces)
+        return changes
+
+    def restore(self, state: Mapping[str, bytes]) -> None:
+        """Take back what ``delta`` gave. Raises ValueError if it is damaged."""
+        by_place = sorted((*_place(name), blob) for name, blob in state.items())
+        for index, number, model, blob in by_place:
+            piece = msgspec.msgpack.decode(blob, type=_Piece)
+            if piece.baseline != self._plan.baseline or model not in self._prints:
+                self._gone.append(f"{index}/{number}/{model}")
+                continue
+            window = self._open.setdefault((index, model), _Open())
+            window.pieces += piece.pieces
+            window.rows = piece.rows
+            window.saved = len(window.pieces)
+
+    def _add(self, key: WindowKey, rows: EventBatch, prints: Fingerprints, weight: int) -> None:
+        window = self._open.setdefault(key, _Open(pieces=[]))
+        window.rows += len(rows) * weight
+        found = prints.of(rows.x)
+        columns = (
+            found.z.tobytes(),
+            found.cells.tobytes(),
+            found.digests.tobytes(),
+            rows.ts.tobytes(),
+            rows.labels.tobytes(),
+        )
+        window.pieces.append(_Rows(len(rows), columns, rows.clients, rows.ids))
+
+    def _close(self, key: WindowKey) -> _Open:
+        window = self._open.pop(key)
+        index, model = key
+        self._gone += [f"{index}/{number}/{model}" for number in range(window.saved)]
+        return window
+
+    def _slot(self, key: WindowKey, window: _Open) -> BandSlot:
+        return BandSlot(self._partition, key[0], key[1], window.rows, _compared(window.pieces))
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    index, number, model = name.split("/", 2)
+    return int(index), int(number), model
+
+
+def _compared(pieces: list[_Rows]) -> Entries:
+    """The rows that are compared, once for each band."""
+
+    def column(which: int, kind: str, *shape: int) -> npt.NDArray[Any]:
+        return np.frombuffer(b"".join(p.columns[which] for p in pieces), kind).reshape(-1, *shape)
+
+    clients = [client for piece in pieces for client in piece.clients]
+    events = [event for piece in pieces for event in piece.events]
+    names: dict[str, int] = {}
+    who = np.array([names.setdefault(client, len(names)) for client in clients], dtype=np.int32)
+    digests = column(2, "<i8").astype(np.int64)
+    order = np.lexsort((digests, who))
+    new = np.append(True, (who[order][1:] != who[order][:-1]) | (digests[order][1:] != digests[order][:-1]))
+    distinct = order[new & (who[order] != names.get(ANONYMOUS, -1))]
+    if not len(distinct):
+        return EMPTY
+    distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
+    begins = np.flatnonzero(np.append(True, who[distinct][1:] != who[distinct][:-1]))
+    counts = np.diff(np.append(begins, len(distinct)))
+    rank = np.arange(len(distinct)) - np.repeat(begins, counts)
+    kept = np.repeat(np.minimum(counts, QUOTA), counts)[rank < QUOTA].astype(np.int32)
+    some = distinct[rank < QUOTA]
+    order = np.argsort(some, kind="stable")
+    some, kept = some[order], kept[order]
+    cells = column(1, "<i8", BANDS)[some].astype(np.int64)
+    one = Entries(
+        cells[:, 0],
+        column(0, "<i2", 12)[some].astype(np.int16),
+        digests[some],
+        column(3, "<f8")[some].astype(np.float64),
+        (column(4, "<i8")[some] & 0x7FFFFFFF).astype(np.int32),
+        kept,
+        who[some],
+        tuple(names),
+        objects([events[i] for i in some.tolist()]),
+    )
+    bands = [
+        Entries(cells[:, band], one.z, one.digests, one.ts, one.labels, one.kept, one.who, one.clients, one.events)
+        for band in range(BANDS)
+    ]
+    return joined(bands)

@@ -1,0 +1,64 @@
+"""Synthetic: rows that are made score higher than rows that are measured; the trees are scikit-learn's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from row_traffic import batch as rows_of
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from detectors.alone import Alone
+from detectors.batch import EventBatch
+from detectors.counterfeits import counterfeits
+from detectors.synthetic import Synthetic
+from detectors.trees import _LEAST_LEAF, _LEAVES, _TREES, Trees
+
+D = 12
+
+
+def batch(x: np.ndarray, clients: list[str]) -> EventBatch:
+    return rows_of(x, clients, (x.shape[1],))
+
+
+def measured(n: int, seed: int) -> EventBatch:
+    """Rows of three kinds whose features depend on one another, not linearly alone."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(3, size=n)
+    hidden = rng.normal(size=(n, 3)) + 4.0 * np.eye(3)[kind]
+    mixing = np.random.default_rng(0).normal(size=(3, D - 3))
+    x = np.concatenate([hidden, np.abs(hidden) @ mixing + 0.1 * rng.normal(size=(n, D - 3))], axis=1)
+    rows = batch(x.astype(np.float32), [f"client:{i % 30}" for i in range(n)])
+    return replace(rows, labels=kind.astype(np.int64))
+
+
+@pytest.fixture(scope="module")
+def detector() -> Alone:
+    return Alone(Synthetic(Synthetic.fit(measured(3000, 1))))
+
+
+def test_each_kind_of_counterfeit_stands_out(detector: Alone) -> None:
+    usual = detector.score(measured(400, 2))
+    line = np.nanquantile(usual, 0.95)
+    own = measured(400, 3)
+    made = counterfeits(own.x, own.labels, 200, np.random.default_rng(4))
+    assert made.shape == (1000, D)
+    scores = detector.score(batch(made, [f"client:{i}" for i in range(len(made))])).reshape(5, 200)
+    assert (np.mean(scores > line, axis=1) > 0.2).all()
+
+
+def test_rows_without_spread_can_be_fitted() -> None:
+    flat = batch(np.ones((300, 4), dtype=np.float32), [f"client:{i % 20}" for i in range(300)])
+    assert np.isfinite(Alone(Synthetic(Synthetic.fit(flat))).score(flat)[:20]).all()
+
+
+def test_trees_add_up_to_the_log_odds_of_scikit_learn() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(3000, 6))
+    y = x[:, 0] * x[:, 1] + 0.3 * rng.normal(size=3000) > 0.5
+    options = {"max_iter": _TREES, "max_leaf_nodes": _LEAVES, "min_samples_leaf": _LEAST_LEAF}
+    theirs = HistGradientBoostingClassifier(**options, early_stopping=False, random_state=9).fit(x, y)
+    fresh = rng.normal(size=(500, 6))
+    ours = Trees(Trees.fit(x, y, 9))(fresh)
+    np.testing.assert_allclose(ours, theirs.decision_function(fresh), rtol=1e-5, atol=1e-5)

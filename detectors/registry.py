@@ -9,9 +9,12 @@ from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
 from detectors.near_duplicate import NearDuplicate
+from detectors.noise_floor import NoiseFloor
 from detectors.noise_residue import NoiseResidue
+from detectors.partial_repeat import PartialRepeat
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
+from detectors.unseen_values import UnseenValues
 from detectors.window_calibration import WindowDetectorType
 
 
@@ -34,6 +37,15 @@ class RowDetectorType(Protocol):
     def __call__(self, params: Params) -> RowDetector: ...
 
 
-ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (NearDuplicate, Coverage, NoiseResidue, Rate, Confidence)
+ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
+    NearDuplicate,
+    NoiseFloor,
+    PartialRepeat,
+    UnseenValues,
+    Coverage,
+    NoiseResidue,
+    Rate,
+    Confidence,
+)
 
 WINDOW_DETECTORS: Final[tuple[WindowDetectorType, ...]] = (ShiftDetector,)

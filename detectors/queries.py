@@ -1,0 +1,183 @@
+"""The latest distinct queries of each client: one memory for all detectors that compare a query with earlier ones."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.batch import EventBatch, FloatArray, IntArray
+from detectors.contract import Params
+from detectors.detail import BLOCKS, block_of_feature, detail_weights
+from detectors.digest import digest_key, params_digest, seed_of
+from detectors.exact import row_blocks
+from detectors.history import Entries, History
+from detectors.kernels.block_digests import block_digests
+from detectors.kernels.neighbours import fresh
+from detectors.rows import Inputs, Measures, Rows
+from detectors.sampling import fair_rows
+from detectors.scale import Scale
+
+#: Distinct queries remembered per client; 88 bytes each.
+RING: Final = 48
+DIMS: Final = 8
+DETAIL_DIMS: Final = 12
+#: Steps of the detail's coordinates in a ``detail_floor``.
+DETAIL_STEPS: Final = 64.0
+_SAMPLE: Final = 1500
+_PER_CLIENT: Final = 128
+_FLOOR_QUANTILE: Final = 0.005
+_APART_SHARE: Final = 0.25
+_MEASURED: Final = [
+    ("key", "<i8"),
+    ("z", "<f4", (DIMS,)),
+    ("detail", "<i2", (DETAIL_DIMS,)),
+    ("blocks", "<i8", (2,)),
+]
+#: One remembered query: fingerprint, label, largest class probability (NaN if unknown), projected input, projected
+#: detail in whole steps, and 16 hashes of one byte.
+QUERY: Final = np.dtype([_MEASURED[0], ("label", "<i4"), ("top", "<f4"), *_MEASURED[1:]])
+
+
+class Queries:
+    """Base of detectors that hold a query against the client's last 48 distinct ones; they share one memory.
+
+    Of a query ``x`` in standard units (``detectors.scale``) it keeps
+
+    * a fingerprint of all bytes (``detectors.digest``): identical repeats are known by it and not remembered anew;
+    * ``z``: 8 sums with random signs, so that squared distances estimate the mean squared difference per feature
+      (Achlioptas 2003);
+    * ``detail``: 12 sums with random signs of what fine detail it has (``detectors.detail``), in steps of 1/64 of
+      ``detail_floor``, within ±512 floors;
+    * ``blocks``: a hash of one byte of each of 16 blocks of features.
+
+    ``detail_floor``: how close in detail two different queries of one clean client come: the 0.5 % quantile over
+    queries, each client counting the same, of the distance to the nearest earlier one; but at most a quarter of the
+    0.5 % quantile between different clients, should no clean client watch one scene.
+
+    Signs, keys and blocks come from a seed that only the clean traffic gives: whoever lacks it cannot aim at them.
+    """
+
+    costly: ClassVar[bool] = False
+
+    def __init__(self, params: Params) -> None:
+        self.memory = History(QUERY, RING)
+        self._scale = Scale(params)
+        self._digest_key = params["digest_key"].astype(np.uint64)
+        self._block = params["block"].astype(np.int64)
+        self._weights = np.concatenate([params["signs"][:DIMS], params["detail_weights"]]).astype(np.float64)
+        self._step = float(params["detail_floor"]) / DETAIL_STEPS
+        self.memory_key = b"queries " + params_digest({name: params[name] for name in _PARAMS})
+
+    @classmethod
+    def fit_queries(cls, clean: EventBatch) -> Params:
+        params = Scale.fit(clean)
+        seed, d = seed_of(clean), clean.x.shape[1]
+        signs = np.random.default_rng(seed).choice(np.array([-1, 1], dtype=np.int8), size=(DETAIL_DIMS, d))
+        params |= {
+            "signs": signs,
+            "detail_weights": detail_weights(signs, clean.shape),
+            "block": block_of_feature(clean.shape, np.random.default_rng([seed, 1])),
+            "digest_key": digest_key(seed, d),
+            "detail_floor": np.array(1.0),
+        }
+        return params | {"detail_floor": np.array(_detail_floor(Queries(params), clean))}
+
+    def remembered(self, rows: Rows) -> Entries:
+        """What is to be remembered of each row."""
+        batch = rows.batch
+        measured = rows.measured(self.memory_key, np.arange(len(rows)), self._measure)
+        queries = np.empty(len(rows), QUERY)
+        for name in ("key", "z", "detail", "blocks"):
+            queries[name] = measured[name]
+        queries["label"] = batch.labels & 0x7FFFFFFF
+        queries["top"] = np.nan if batch.scores is None else batch.scores.max(axis=1, initial=0.0)
+        return queries
+
+    def learn(self, rows: Rows) -> None:
+        queries = self.remembered(rows)
+        new = np.empty(len(rows), dtype=np.bool_)
+        fresh(
+            rows.order, rows.begins, rows.slots, queries["key"], self.memory.pool["key"], self.memory.owned, RING, new
+        )
+        by_client = rows.order[new[rows.order]]
+        self.memory.append(rows.slots[by_client], queries[by_client])
+
+    def known(self, rows: Rows, row: int) -> int:
+        """With how many earlier queries of its client a row is compared, given the memory and the rows before it."""
+        mine = rows.take(rows.of(row))
+        keys = self.remembered(mine)["key"][:-1]
+        held = self.memory.entries(int(mine.slots[0]))["key"]
+        distinct = len(held) + int(np.count_nonzero(~np.isin(np.unique(keys), held)))
+        return min(distinct, RING)
+
+    def projected(self, x: Inputs) -> FloatArray:
+        """``z`` and, in standard units, ``detail`` of inputs ``(n, d)``, ``(n, 8 + 12)``; sums are exact."""
+        out = np.empty((len(x), len(self._weights)))
+        for block in row_blocks(len(x), x.shape[1]):
+            out[block] = self._scale(x[block]) @ self._weights.T
+        out[:, :DIMS] /= np.sqrt(DIMS * x.shape[1])
+        out[:, DIMS:] /= np.sqrt(DETAIL_DIMS * x.shape[1])
+        return out
+
+    def _measure(self, x: Inputs) -> Measures:
+        out = np.empty(len(x), _MEASURED)
+        projected = self.projected(x)
+        out["z"] = projected[:, :DIMS]
+        steps = np.rint(projected[:, DIMS:] / self._step)
+        out["detail"] = np.clip(steps, -32767.0, 32767.0)
+        keys, hashes = self._digests(x)
+        out["key"], out["blocks"] = keys.view(np.int64), hashes.view(np.int64)
+        return out
+
+    def block_hashes(self, x: Inputs) -> npt.NDArray[np.uint8]:
+        """Hashes of the blocks of inputs ``(n, d)``, ``(n, 16)``."""
+        return self._digests(x)[1]
+
+    def _digests(self, x: Inputs) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+        keys, hashes = np.empty(len(x), dtype=np.uint64), np.empty((len(x), BLOCKS), dtype=np.uint8)
+        for block in row_blocks(len(x), x.shape[1]):
+            words = (x[block] + np.float32(0.0)).view(np.uint32)  # -0.0 counts as 0.0
+            block_digests(words, self._digest_key, self._block, keys[block], hashes[block])
+        return keys, hashes
+
+
+_PARAMS: Final = ("median", "scale", "signs", "detail_weights", "block", "digest_key", "detail_floor")
+
+
+def between_clients(projected: FloatArray, clients: IntArray, quantile: float) -> float:
+    """Quantile of the distances above 0 between rows ``(n, m)`` of different clients; 1 if there are none."""
+    one, other = np.triu_indices(len(projected), 1)
+    apart = clients[one] != clients[other]
+    distances = np.sqrt(np.sum((projected[one[apart]] - projected[other[apart]]) ** 2, axis=1))
+    distances = distances[distances > 0]
+    return float(np.quantile(distances, quantile)) if len(distances) else 1.0
+
+
+def sample(clean: EventBatch) -> tuple[IntArray, IntArray]:
+    """Rows for ``between_clients``, and the number of each one's client."""
+    rows = fair_rows(clean, _SAMPLE)
+    return rows, np.unique(np.array(clean.clients)[rows], return_inverse=True)[1]
+
+
+def _detail_floor(queries: Queries, clean: EventBatch) -> float:
+    rows, clients = sample(clean)
+    apart = between_clients(queries.projected(clean.x[rows])[:, DIMS:], clients, _FLOOR_QUANTILE)
+    nearest, weights = [], []
+    for mine in clean.by_client().values():
+        x = clean.x[mine[:_PER_CLIENT]]
+        _, first = np.unique(x, axis=0, return_index=True)
+        detail = queries.projected(x[np.sort(first)])[:, DIMS:]
+        squared = np.sum((detail[:, None, :] - detail[None, :, :]) ** 2, axis=2)
+        back = np.arange(len(detail))[:, None] - np.arange(len(detail))[None, :]
+        least = np.where((back > 0) & (back <= RING), squared, np.inf).min(axis=1)[1:]
+        nearest.append(np.sqrt(least))
+        weights.append(np.full(len(least), 1.0 / max(len(least), 1)))
+    near, weight = np.concatenate(nearest), np.concatenate(weights)
+    near, weight = near[near > 0], weight[near > 0]
+    if not len(near):
+        return _APART_SHARE * apart
+    order = np.argsort(near, kind="stable")
+    at = np.searchsorted(np.cumsum(weight[order]), _FLOOR_QUANTILE * weight.sum())
+    return min(float(near[order][min(int(at), len(order) - 1)]), _APART_SHARE * apart)

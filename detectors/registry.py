@@ -14,6 +14,7 @@ from detectors.noise_residue import NoiseResidue
 from detectors.partial_repeat import PartialRepeat
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
+from detectors.trajectory import Trajectory
 from detectors.unseen_values import UnseenValues
 from detectors.window_calibration import WindowDetectorType
 
@@ -41,6 +42,7 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     NearDuplicate,
     NoiseFloor,
     PartialRepeat,
+    Trajectory,
     UnseenValues,
     Coverage,
     NoiseResidue,

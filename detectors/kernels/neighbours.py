@@ -122,6 +122,71 @@ def compare(
 
 
 @kernel
+def count_turns(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_label: Array,
+    pool_z: Array,
+    q_key: Array,
+    q_label: Array,
+    q_z: Array,
+    owned: Array,
+    ring: int,
+    radius: float,
+    turns: Array,
+    near: Array,
+) -> None:
+    """How often the label changes along the queries near each fresh row (see ``fresh``), oldest first, and the row.
+
+    ``turns``: int64, 0 if it does not change at the row itself, -1 for repeats and without an earlier query. ``near``: int64, queries nearer than ``radius``.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    labels = np.empty(ring, dtype=np.int64)
+    z = np.empty((8, ring))
+    squared = np.empty(ring)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            labels[j] = pool_label[at]
+            for k in range(8):
+                z[k, j] = pool_z[at, k]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            turns[row], near[row] = -1, 0
+            if seen:
+                continue
+            squared[:m] = 0.0
+            for k in range(8):
+                for j in range(m):
+                    squared[j] += (q_z[row, k] - z[k, j]) ** 2
+            if m > 0:
+                turns[row] = 0
+                last = -1
+                for i in range(m):
+                    j = (total - m + i) % ring
+                    if squared[j] < radius * radius:
+                        near[row] += 1
+                        turns[row] += last >= 0 and labels[j] != last
+                        last = labels[j]
+                turns[row] = turns[row] + 1 if last >= 0 and q_label[row] != last else 0
+            at = total % ring
+            keys[at] = q_key[row]
+            labels[at] = q_label[row]
+            for k in range(8):
+                z[k, at] = q_z[row, k]
+            total += 1
+
+
+@kernel
 def least_detail(
     order: Array,
     begins: Array,
@@ -214,6 +279,9 @@ def equal_blocks(
             best[row], equal[row] = np.nan, 0
             if seen:
                 continue
+            if m > 0:
+                best[row] = 0.0
+            first = second = 0.0
             for j in range(m):
                 weight, same = 0.0, 0
                 for half in range(2):
@@ -223,8 +291,13 @@ def equal_blocks(
                         if (differing >> (8 * b)) & 0xFF == 0:
                             same += 1
                             weight += weights[8 * half + b, (mine >> (8 * b)) & 0xFF]
-                if not best[row] >= weight:
-                    best[row], equal[row] = weight, same
+                if weight > first:
+                    first, second = weight, first
+                elif weight > second:
+                    second = weight
+                if weight >= best[row]:
+                    equal[row] = same
+                best[row] = second
             at = total % ring
             keys[at] = q_key[row]
             blocks[at, 0], blocks[at, 1] = q_blocks[row, 0], q_blocks[row, 1]

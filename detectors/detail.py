@@ -37,10 +37,17 @@ def block_of_feature(shape: tuple[int, ...], rng: np.random.Generator) -> npt.ND
         blocks = np.empty(d, dtype=np.uint8)
         blocks[rng.permutation(d)] = np.arange(d) % BLOCKS
         return blocks
-    image = _images(np.zeros((1, d), dtype=np.int64), shape)
-    rows, columns = (np.arange(n) * _TILES // n for n in image.shape[1:3])
-    image += (rows[:, None] * _TILES + columns[None, :])[None, :, :, None]
-    return np.asarray(_flat(image, shape)[0], dtype=np.uint8)
+    rows, columns, height, width = image_axes(shape)
+    return np.asarray(rows * _TILES // height * _TILES + columns * _TILES // width, dtype=np.uint8)
+
+
+def image_axes(shape: tuple[int, ...]) -> tuple[IntArray, IntArray, int, int]:
+    """Row and column of each feature of a picture, ``(d,)``, its height and its width."""
+    image = _images(np.zeros((1, int(np.prod(shape))), dtype=np.int64), shape)
+    _, height, width, _ = image.shape
+    rows = image + np.arange(height)[None, :, None, None]
+    columns = image + np.arange(width)[None, None, :, None]
+    return _flat(rows, shape)[0], _flat(columns, shape)[0], height, width
 
 
 def _laplacian(images: IntArray) -> IntArray:

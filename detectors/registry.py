@@ -16,6 +16,7 @@ from detectors.rate import Rate
 from detectors.shift import ShiftDetector
 from detectors.trajectory import Trajectory
 from detectors.unseen_values import UnseenValues
+from detectors.variants import Variants
 from detectors.window_calibration import WindowDetectorType
 
 
@@ -43,6 +44,7 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     NoiseFloor,
     PartialRepeat,
     Trajectory,
+    Variants,
     UnseenValues,
     Coverage,
     NoiseResidue,

@@ -302,3 +302,82 @@ def equal_blocks(
             keys[at] = q_key[row]
             blocks[at, 0], blocks[at, 1] = q_blocks[row, 0], q_blocks[row, 1]
             total += 1
+
+
+@kernel
+def third_ratio(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_detail: Array,
+    pool_outline: Array,
+    q_key: Array,
+    q_detail: Array,
+    q_outline: Array,
+    owned: Array,
+    ring: int,
+    least: float,
+    ratios: Array,
+    figures: Array,
+) -> None:
+    """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows (see
+    ``fresh``) to the queries before them whose squared distance in detail is at least ``least``.
+
+    Args:
+        pool_detail, pool_outline, q_detail, q_outline: int16 ``(m, 12)``.
+        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three.
+        figures: int64 ``(n, 2)``, the two squared distances.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    known = np.empty((2, 12, ring), dtype=np.int64)
+    squared = np.empty((2, ring), dtype=np.int64)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            for k in range(12):
+                known[0, k, j] = pool_detail[at, k]
+                known[1, k, j] = pool_outline[at, k]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            ratios[row] = np.nan
+            figures[row, 0], figures[row, 1] = 0, 0
+            if seen:
+                continue
+            if m > 0:
+                squared[:, :m] = 0
+                for k in range(12):
+                    a, b = np.int64(q_detail[row, k]), np.int64(q_outline[row, k])
+                    for j in range(m):
+                        squared[0, j] += (a - known[0, k, j]) * (a - known[0, k, j])
+                    for j in range(m):
+                        squared[1, j] += (b - known[1, k, j]) * (b - known[1, k, j])
+                first = second = third = 0.0
+                i1 = i2 = i3 = -1
+                for j in range(m):
+                    if squared[0, j] < least:
+                        continue
+                    ratio = squared[0, j] / np.float64(max(squared[1, j], 1))
+                    if ratio > first:
+                        first, second, third = ratio, first, second
+                        i1, i2, i3 = j, i1, i2
+                    elif ratio > second:
+                        second, third = ratio, second
+                        i2, i3 = j, i2
+                    elif ratio > third:
+                        third, i3 = ratio, j
+                ratios[row] = third
+                if i3 >= 0:
+                    figures[row, 0], figures[row, 1] = squared[0, i3], squared[1, i3]
+            at = total % ring
+            keys[at] = q_key[row]
+            for k in range(12):
+                known[0, k, at], known[1, k, at] = q_detail[row, k], q_outline[row, k]
+            total += 1

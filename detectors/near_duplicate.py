@@ -45,7 +45,7 @@ class NearDuplicate(Queries):
 
         s = max over near j of  log2(r / d_j) * info_j,    near: d_j < r and d_j <= 1.1 min d
 
-    with d_j the root mean square difference per feature, in standard units, to the j-th of the client's last 48
+    with d_j the root mean square difference per feature, in standard units, to the j-th of the client's last 44
     distinct queries, estimated from 8 sums with random signs (Achlioptas 2003); r the 0.5 % quantile of that distance
     between queries of different clients in clean traffic; info_j = 1 if the served labels differ, else the change of
     the largest class probability.
@@ -96,7 +96,7 @@ class NearDuplicate(Queries):
         }
 
     def _compare(self, rows: Rows) -> _Compared:
-        """All fresh rows against the 48 distinct queries before each."""
+        """All fresh rows against the 44 distinct queries before each."""
         queries, pool = self.remembered(rows), self.memory.pool
         nearest = np.empty(len(rows))
         pairs, figures = np.empty((len(rows) * RING, 3), dtype=np.int64), np.empty((len(rows) * RING, 2))
@@ -104,7 +104,14 @@ class NearDuplicate(Queries):
             rows.order,
             rows.begins,
             rows.slots,
-            *(entries[name] for entries in (pool, queries) for name in ("key", "label", "top", "z")),
+            pool["key"],
+            pool["label"],
+            pool["top"],
+            pool["z"],
+            queries["key"],
+            queries["label"],
+            queries["top"],
+            queries["z"],
             self.memory.owned,
             RING,
             self._radius,

@@ -24,7 +24,7 @@ class NoiseFloor(Queries):
 
         s = max(0, log2(f / min_j d_j))
 
-    with d_j the distance in detail to the j-th of the client's last 48 distinct queries and f the ``detail_floor``,
+    with d_j the distance in detail to the j-th of the client's last 44 distinct queries and f the ``detail_floor``,
     which different queries of clean clients hardly ever come below (both in ``detectors.queries``). For pictures detail
     is what two Laplacians leave: there noise weighs most, and what moves in a scene least. Answers play no part.
 
@@ -71,7 +71,10 @@ class NoiseFloor(Queries):
             rows.order,
             rows.begins,
             rows.slots,
-            *(entries[name] for entries in (pool, queries) for name in ("key", "detail")),
+            pool["key"],
+            pool["detail"],
+            queries["key"],
+            queries["detail"],
             self.memory.owned,
             RING,
             squared,

@@ -34,7 +34,7 @@ class _Stored(msgspec.Struct, array_like=True):
 
 
 class PanelState:
-    """Clients, their dossiers, and the memories of the detectors, by name of the detector or the first that shares it."""
+    """Clients, their dossiers, and the memories of the detectors, by name; of those that share one, the first's."""
 
     def __init__(self, detectors: Sequence[str], memories: Mapping[str, History], evidence: tuple[int, ...]) -> None:
         """``evidence``: shape of a client's, ``(d, l, g)``."""

@@ -31,15 +31,15 @@ class PartialRepeat(Queries):
     1912.00049), one feature at a time (SimBA, arXiv 1905.07121; Lowd, Meek 2005), attribute inference (Fredrikson,
     Jha, Ristenpart 2015). In what a camera or an instrument measures no part ever repeats. So
 
-        s = max over j of  sum over blocks b that are equal of  -log2 P(b)
+        s = second largest over j of  sum over blocks b that are equal of  -log2 P(b)
 
-    over the client's last 48 distinct queries j, with an input cut into 16 blocks (tiles of a picture; otherwise
+    over the client's last 44 distinct queries j, with an input cut into 16 blocks (tiles of a picture; otherwise
     features dealt out in secret), each known by a hash of one byte (``detectors.queries``). P is the share of clean rows
-    with that hash, at least 2^-8; values that 1 in 100 clean rows has (black borders, usual answers of a form) weigh
+    with that hash, at least 2^-8; what 1 in 100 clean rows has (black borders, usual answers of a form) weighs
     nothing. So s is about 8 bits for each block that is the same and need not be.
 
-    Byte-identical repeats and a client's first query have no opinion. People correct forms in one field and send them
-    again; where they do, calibration sees it.
+    Byte-identical repeats and a client's first query have no opinion. One form corrected and sent again is one query it
+    agrees with, and not two; where clean clients correct forms often, calibration sees it.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
@@ -86,7 +86,10 @@ class PartialRepeat(Queries):
             rows.order,
             rows.begins,
             rows.slots,
-            *(entries[name] for entries in (pool, queries) for name in ("key", "blocks")),
+            pool["key"],
+            pool["blocks"],
+            queries["key"],
+            queries["blocks"],
             self.memory.owned,
             RING,
             self._bits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,7 @@ _PARAMS: Final = (
 class Queries:
     """Base of detectors that hold a query against the client's last 44 distinct ones; they share one memory.
 
-    Of a query ``x`` in standard units (``detectors.scale``) it keeps its label, its largest class
-    probability, and
+    Of a query ``x`` in standard units (``detectors.scale``) it keeps its label, its largest class probability, and
 
     * a fingerprint of all bytes (``detectors.digest``): identical repeats are known by it and not remembered anew;
     * ``z``: 8 sums with random signs, so that squared distances estimate the mean squared difference per feature
@@ -56,8 +55,8 @@ class Queries:
     * ``detail``: 12 sums with random signs of what fine detail it has (``detectors.detail``), in steps of 1/64 of
       ``detail_floor``, within ±512 floors;
     * ``blocks``: a hash of one byte of each of 16 blocks of features;
-    * ``outline``, of a picture: the strengths of its 12 slowest waves (``detectors.outline``), each in steps of 1/256 of
-      its standard deviation in clean traffic.
+    * ``outline``, of a picture: the strengths of its 12 slowest waves (``detectors.outline``), each in steps of 1/256
+      of its standard deviation in clean traffic.
 
     ``detail_floor``: how close in detail two different queries of one clean client come: the 0.5 % quantile over
     queries, each client counting the same, of the distance to the nearest earlier one; but at most a quarter of the
@@ -76,7 +75,12 @@ class Queries:
         self._weights = np.concatenate([params["signs"][:DIMS].astype(np.float64), *weights])
         self._outline_scale = params["outline_scale"].astype(np.float64)
         self._step = float(params["detail_floor"]) / DETAIL_STEPS
-        self._measured = [("key", "<i8"), ("z", "<f4", (DIMS,)), ("blocks", "<i8", (2,)), ("detail", "<i2", (DETAIL_DIMS,))]
+        self._measured: list[tuple[Any, ...]] = [
+            ("key", "<i8"),
+            ("z", "<f4", (DIMS,)),
+            ("blocks", "<i8", (2,)),
+            ("detail", "<i2", (DETAIL_DIMS,)),
+        ]
         if len(self._outline_scale):
             self._measured.append(("outline", "<i2", self._outline_scale.shape))
         self.memory = History([*self._measured, ("label", "<i4"), ("top", "<f4")], RING)

@@ -14,7 +14,9 @@ from detectors.kernels.neighbours import count_turns
 from detectors.queries import DIMS, RING, Queries, between_clients, sample
 from detectors.rows import Rows
 
-_RADIUS_QUANTILE: Final = 0.005
+_QUANTILE: Final = 0.005
+#: Share of the distance between different clients' queries at which two are steps of one search.
+_STEP: Final = 1.0 / 3.0
 
 
 class Trajectory(Queries):
@@ -24,10 +26,10 @@ class Trajectory(Queries):
 
         s = log2(number of times the served label changes along q_1, ..., q_k, q)    if it changes at q;  else 0
 
-    with q the query, and q_1 to q_k those of the client's last 48 distinct ones, in their order, that are nearer to q
-    than r: the 0.5 % quantile of the distance between queries of different clients in clean traffic, as in
-    ``detectors.near_duplicate``. Steps may be as wide as the noise of a sensor, and more. Only who doubles what clean
-    clients do stands out, for a scene that rests near the boundary flickers.
+    with q the query, and q_1 to q_k those of the client's last 44 distinct ones, in their order, that are nearer to q
+    than r: a third of the 0.5 % quantile of the distance between queries of different clients in clean traffic. Steps
+    may be as wide as the noise of a sensor. Only who doubles what clean clients do stands out, for a scene that rests
+    near the boundary flickers.
 
     Byte-identical repeats and a client's first query have no opinion.
     """
@@ -48,7 +50,7 @@ class Trajectory(Queries):
         params = cls.fit_queries(clean)
         rows, clients = sample(clean)
         z = Queries(params).projected(clean.x[rows])[:, :DIMS]
-        return params | {"radius": np.array(between_clients(z, clients, _RADIUS_QUANTILE))}
+        return params | {"radius": np.array(_STEP * between_clients(z, clients, _QUANTILE))}
 
     def score(self, rows: Rows) -> FloatArray:
         turns, _ = self._turns(rows)
@@ -67,14 +69,19 @@ class Trajectory(Queries):
         }
 
     def _turns(self, rows: Rows) -> tuple[IntArray, IntArray]:
-        """Changes of the label along the near queries of each row, -1 where there is no opinion, and how many are near."""
+        """Changes of the label along the near queries of each row, -1 for no opinion, and how many are near."""
         queries, pool = self.remembered(rows), self.memory.pool
         turns, near = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
         count_turns(
             rows.order,
             rows.begins,
             rows.slots,
-            *(entries[name] for entries in (pool, queries) for name in ("key", "label", "z")),
+            pool["key"],
+            pool["label"],
+            pool["z"],
+            queries["key"],
+            queries["label"],
+            queries["z"],
             self.memory.owned,
             RING,
             self._radius,

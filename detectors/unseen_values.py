@@ -32,8 +32,8 @@ _MEASURED: Final = np.dtype([("key", "<i8", (_MOST,)), ("bits", "<f8", (_MOST,))
 
 class UnseenValues:
     """Attacks do arithmetic on features that have no in-between values: a plan that costs 25 or 50 %, a box that is
-    ticked or not. Few black-box attacks know such constraints (Simonetto et al. 2022, arXiv 2112.01156). A value of such
-    a feature that no clean input has counts by how rare unseen values are:
+    ticked or not. Few black-box attacks know such constraints (Simonetto et al. 2022, arXiv 2112.01156). A value of
+    such a feature that no clean input has counts by how rare unseen values are:
 
         s = sum over features j with a value unseen before of  -log2 u_j
 
@@ -99,9 +99,11 @@ class UnseenValues:
         }
 
     def learn(self, rows: Rows) -> None:
-        if len(self._feature):
-            new = self._first_seen(rows)[1][rows.order]
-            self.memory.append(np.repeat(rows.slots[rows.order], new.sum(axis=1)), self._measured(rows)["key"][rows.order][new])
+        if not len(self._feature):
+            return
+        new = self._first_seen(rows)[1][rows.order]
+        keys = self._measured(rows)["key"][rows.order]
+        self.memory.append(np.repeat(rows.slots[rows.order], new.sum(axis=1)), keys[new])
 
     def _first_seen(self, rows: Rows) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Scores ``(n,)``, and which unseen values of each row are new to its client, ``(n, 4)``."""

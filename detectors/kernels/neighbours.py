@@ -140,7 +140,8 @@ def count_turns(
 ) -> None:
     """How often the label changes along the queries near each fresh row (see ``fresh``), oldest first, and the row.
 
-    ``turns``: int64, 0 if it does not change at the row itself, -1 for repeats and without an earlier query. ``near``: int64, queries nearer than ``radius``.
+    ``turns``: int64, 0 if it does not change at the row itself, -1 for repeats and without an earlier query.
+    ``near``: int64, queries nearer than ``radius``.
     """
     keys = np.empty(ring, dtype=np.int64)
     labels = np.empty(ring, dtype=np.int64)
@@ -255,11 +256,12 @@ def equal_blocks(
     best: Array,
     equal: Array,
 ) -> None:
-    """Weight of the equal blocks of fresh rows (see ``fresh``) and the query before them that has most of it.
+    """Second largest weight, over the queries before them, of the blocks that fresh rows (see ``fresh``) share with it.
 
     Args:
         pool_blocks, q_blocks: int64 ``(m, 2)``, sixteen hashes of a byte. weights: ``(16, 256)``, of each value.
-        best: NaN for repeats and without an earlier query. equal: int64, how many blocks are equal there.
+        best: NaN for repeats and without an earlier query, 0 with a single one.
+        equal: int64, how many blocks some query shares that has at least this weight.
     """
     keys = np.empty(ring, dtype=np.int64)
     blocks = np.empty((ring, 2), dtype=np.int64)

@@ -207,14 +207,14 @@ def test_rows_at_which_something_was_found_are_not_learned() -> None:
 
 def test_a_finding_says_who_what_when_and_why() -> None:
     finding = next(f for f in whole(divert_all)[0] if f.subject.value == "bisects")
-    assert finding.detector == "near_duplicate"
+    assert finding.detector == "noise_floor"
     assert finding.score >= finding.threshold == panel().threshold
     assert finding.subject.key == "client:bisects"
     evidence = finding.evidence
     assert evidence["at"] == evidence["events"][-1]
     assert finding.count == evidence["tail_rows"] >= len(evidence["events"])
     assert evidence["rows"] >= evidence["tail_rows"]
-    assert evidence["distance"] < evidence["radius"]
+    assert evidence["detail_distance"] < evidence["least_among_clean"]
     assert finding.first_seen <= finding.ts == finding.last_seen
     assert finding.severity is Severity.HIGH
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding

@@ -231,7 +231,11 @@ class Panel:
                     dossiers.run_rows(slot, d),
                     e_value=float(e[d]),
                     threshold=self.threshold,
-                    agreeing=any(dossiers.found(slot, o) and accusing[o] for o in range(len(e)) if o != d),
+                    agreeing=any(
+                        dossiers.found(slot, o) and accusing[o]
+                        for o, other in enumerate(self._detectors.values())
+                        if other.memory is not detector.memory
+                    ),
                     figures=detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row),
                 )
                 diverted = on_finding(finding) or diverted

@@ -15,8 +15,8 @@ from detectors.queries import DETAIL_STEPS, DIMS, OUTLINE_STEPS, RING, Queries, 
 from detectors.rows import Rows
 
 _QUANTILE: Final = 0.005
-#: Pairs nearer in detail than this share of what two clients' pictures are count as frames of one scene.
-_APART: Final = 2.5
+#: A query nearer in detail to another one than so many times what two clients' pictures are is taken for a frame.
+_APART: Final = 1.5
 
 
 class Variants(Queries):
@@ -25,10 +25,11 @@ class Variants(Queries):
     2021, arXiv 2007.14321; Li, Zhang 2021, arXiv 2007.15528). Such variants are far apart pixel by pixel, but have
     one outline. Frames of a camera agree in both, pictures of two things differ in both. So
 
-        s = max(0, third largest over j of  log2( (d_j / d) / (o_j / o) ))    with  d_j >= 0.75 d
+        s = max(0, third largest over j of  log2( (d_j / d) / (o_j / o) ))    if all d_j >= 1.5 d;  else 0
 
     with d_j and o_j the distances in detail and in outline (``detectors.queries``) to the j-th of the client's last 44
-    distinct queries; d and o the 0.5 % quantiles of these distances between different clients in clean traffic.
+    distinct queries; d and o the 0.5 % quantiles of these distances between different clients in clean traffic. Who is
+    near an earlier query in detail is a frame of its scene, and no variant.
 
     Byte-identical repeats, a client's first query, and inputs that are no pictures have no opinion.
     """

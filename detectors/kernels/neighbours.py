@@ -324,11 +324,11 @@ def third_ratio(
     figures: Array,
 ) -> None:
     """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows (see
-    ``fresh``) to the queries before them whose squared distance in detail is at least ``least``.
+    ``fresh``) to the queries before them, if all squared distances in detail are at least ``least``.
 
     Args:
         pool_detail, pool_outline, q_detail, q_outline: int16 ``(m, 12)``.
-        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three.
+        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three, or some query is nearer.
         figures: int64 ``(n, 2)``, the two squared distances.
     """
     keys = np.empty(ring, dtype=np.int64)
@@ -365,7 +365,9 @@ def third_ratio(
                 i1 = i2 = i3 = -1
                 for j in range(m):
                     if squared[0, j] < least:
-                        continue
+                        first = second = third = 0.0
+                        i3 = -1
+                        break
                     ratio = squared[0, j] / np.float64(max(squared[1, j], 1))
                     if ratio > first:
                         first, second, third = ratio, first, second

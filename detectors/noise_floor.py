@@ -10,7 +10,7 @@ from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.kernels.neighbours import least_detail
+from detectors.kernels.likeness import least_detail
 from detectors.queries import DETAIL_STEPS, RING, Queries
 from detectors.rows import Rows
 

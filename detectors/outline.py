@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.batch import FloatArray
 from detectors.detail import image_axes
@@ -15,13 +16,13 @@ from detectors.roughness import is_picture
 WAVES: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (1, 2), (2, 1), (1, -2), (2, -1), (2, 2), (2, -2))
 
 
-def outline_weights(shape: tuple[int, ...]) -> FloatArray:
+def outline_weights(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Cosines, then sines, of the 12 slowest waves over a picture, ``(24, d)``; no rows if ``shape`` is no picture."""
     if not is_picture(shape):
-        return np.empty((0, int(np.prod(shape))))
+        return np.empty((0, int(np.prod(shape))), dtype=np.float32)
     y, x, height, width = image_axes(shape)
     phases = [2.0 * np.pi * (v * y / height + u * x / width) for v, u in WAVES]
-    return grid_weights(np.concatenate([np.cos(phases), np.sin(phases)])).astype(np.float64)
+    return grid_weights(np.concatenate([np.cos(phases), np.sin(phases)]))
 
 
 def amplitudes(sums: FloatArray) -> FloatArray:

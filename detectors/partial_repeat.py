@@ -11,7 +11,7 @@ from detectors.contract import DetectorInfo, Params
 from detectors.detail import BLOCKS
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.kernels.neighbours import equal_blocks
+from detectors.kernels.likeness import equal_blocks
 from detectors.queries import RING, Queries
 from detectors.rows import Rows
 from detectors.sampling import fair_rows

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import Params
 from detectors.detail import BLOCKS, block_of_feature, detail_weights
 from detectors.digest import digest_key, params_digest, seed_of
@@ -17,8 +17,8 @@ from detectors.kernels.block_digests import block_digests
 from detectors.kernels.neighbours import fresh
 from detectors.outline import amplitudes, outline_weights
 from detectors.rows import Inputs, Measures, Rows
-from detectors.sampling import fair_rows
 from detectors.scale import Scale
+from detectors.spacing import sample, spacing_floor
 
 #: Distinct queries remembered per client; 88 bytes each, 112 if they are pictures.
 RING: Final = 44
@@ -27,10 +27,6 @@ DETAIL_DIMS: Final = 12
 #: Steps of the detail's coordinates in a ``detail_floor``, and of the outline's in a standard deviation.
 DETAIL_STEPS: Final = 64.0
 OUTLINE_STEPS: Final = 256.0
-_SAMPLE: Final = 1500
-_PER_CLIENT: Final = 128
-_FLOOR_QUANTILE: Final = 0.005
-_APART_SHARE: Final = 0.25
 _PARAMS: Final = (
     "median",
     "scale",
@@ -103,7 +99,9 @@ class Queries:
         rows, _ = sample(clean)
         deviations = np.std(Queries(params).outlines(clean.x[rows]), axis=0)
         params["outline_scale"] = round_sig(np.where(deviations > 0, deviations, 1.0))
-        return params | {"detail_floor": np.array(_detail_floor(Queries(params), clean))}
+        queries = Queries(params)
+        floor = spacing_floor(clean, lambda x: queries.projected(x)[:, DIMS:], RING)
+        return params | {"detail_floor": np.array(floor)}
 
     def remembered(self, rows: Rows) -> Entries:
         """What is to be remembered of each row."""
@@ -174,40 +172,3 @@ class Queries:
 
 def _steps(values: FloatArray) -> FloatArray:
     return np.asarray(np.clip(np.rint(values), -32767.0, 32767.0))
-
-
-def between_clients(projected: FloatArray, clients: IntArray, quantile: float) -> float:
-    """Quantile of the distances above 0 between rows ``(n, m)`` of different clients; 1 if there are none."""
-    one, other = np.triu_indices(len(projected), 1)
-    apart = clients[one] != clients[other]
-    distances = np.sqrt(np.sum((projected[one[apart]] - projected[other[apart]]) ** 2, axis=1))
-    distances = distances[distances > 0]
-    return float(np.quantile(distances, quantile)) if len(distances) else 1.0
-
-
-def sample(clean: EventBatch) -> tuple[IntArray, IntArray]:
-    """Rows for ``between_clients``, and the number of each one's client."""
-    rows = fair_rows(clean, _SAMPLE)
-    return rows, np.unique(np.array(clean.clients)[rows], return_inverse=True)[1]
-
-
-def _detail_floor(queries: Queries, clean: EventBatch) -> float:
-    rows, clients = sample(clean)
-    apart = between_clients(queries.projected(clean.x[rows])[:, DIMS:], clients, _FLOOR_QUANTILE)
-    nearest, weights = [], []
-    for mine in clean.by_client().values():
-        x = clean.x[mine[:_PER_CLIENT]]
-        _, first = np.unique(x, axis=0, return_index=True)
-        detail = queries.projected(x[np.sort(first)])[:, DIMS:]
-        squared = np.sum((detail[:, None, :] - detail[None, :, :]) ** 2, axis=2)
-        back = np.arange(len(detail))[:, None] - np.arange(len(detail))[None, :]
-        least = np.where((back > 0) & (back <= RING), squared, np.inf).min(axis=1)[1:]
-        nearest.append(np.sqrt(least))
-        weights.append(np.full(len(least), 1.0 / max(len(least), 1)))
-    near, weight = np.concatenate(nearest), np.concatenate(weights)
-    near, weight = near[near > 0], weight[near > 0]
-    if not len(near):
-        return _APART_SHARE * apart
-    order = np.argsort(near, kind="stable")
-    at = np.searchsorted(np.cumsum(weight[order]), _FLOOR_QUANTILE * weight.sum())
-    return min(float(near[order][min(int(at), len(order) - 1)]), _APART_SHARE * apart)

@@ -11,8 +11,9 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.neighbours import count_turns
-from detectors.queries import DIMS, RING, Queries, between_clients, sample
+from detectors.queries import DIMS, RING, Queries
 from detectors.rows import Rows
+from detectors.spacing import between_clients, sample
 
 _QUANTILE: Final = 0.005
 #: Share of the distance between different clients' queries at which two are steps of one search.

@@ -10,9 +10,10 @@ from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.kernels.neighbours import third_ratio
-from detectors.queries import DETAIL_STEPS, DIMS, OUTLINE_STEPS, RING, Queries, between_clients, sample
+from detectors.kernels.likeness import third_ratio
+from detectors.queries import DETAIL_STEPS, DIMS, OUTLINE_STEPS, RING, Queries
 from detectors.rows import Rows
+from detectors.spacing import between_clients, sample
 
 _QUANTILE: Final = 0.005
 #: A query nearer in detail to another one than so many times what two clients' pictures are is taken for a frame.

@@ -13,7 +13,8 @@ from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
 from detectors.detail import detail_weights
 from detectors.noise_floor import NoiseFloor
-from detectors.queries import DIMS, Queries, between_clients, sample
+from detectors.queries import DIMS, Queries
+from detectors.spacing import between_clients, sample
 
 
 @cache

@@ -130,5 +130,9 @@ def _model(
         client_days=days,
         clients_per_day=clients_per_day,
         falsely_found=found,
-        hits_needed={kind.info.name: int(n) for kind, n in zip(ROW_DETECTORS, alarm.hits_needed(), strict=True)},
+        hits_needed={
+            kind.info.name: int(n)
+            for kind, n in zip(ROW_DETECTORS, alarm.hits_needed(), strict=True)
+            if np.isfinite(tails[kind.info.name].levels).all()
+        },
     )

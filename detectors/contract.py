@@ -38,11 +38,14 @@ class RowDetector(Protocol):
     Attributes:
         costly: may be left out for some rows under load: whoever runs it may give it a fair sample of a client's rows.
         memory: the per-client histories; whoever runs the detector stores, restores and forgets them.
+        memory_key: detectors with the same key remember the same, so that whoever runs them may give them one memory
+            and let one of them learn.
     """
 
     info: ClassVar[DetectorInfo]
     costly: ClassVar[bool]
     memory: History
+    memory_key: bytes
 
     def __init__(self, params: Params) -> None: ...
 

@@ -72,7 +72,9 @@ class Panel:
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
         except (LookupError, TypeError, ValueError) as error:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
-        self._state = PanelState({name: d.memory for name, d in self._detectors.items()}, self._alarm.shape)
+        self._learning = _sharing(self._detectors)
+        memories = {name: detector.memory for name, detector in self._learning.items()}
+        self._state = PanelState(names, memories, self._alarm.shape)
         self._journal = Journal(self._state.stored, self._state.stored_bytes)
 
     def __len__(self) -> int:
@@ -206,7 +208,7 @@ class Panel:
 
     def _learn(self, rows: Rows, spare: BoolArray) -> None:
         some, _ = _not_spared(rows, spare)
-        for detector in self._detectors.values():
+        for detector in self._learning.values():
             detector.learn(some if detector.costly else rows)
 
     def _report(self, rows: Rows, spare: BoolArray, e: FloatArray, on_finding: OnFinding) -> bool:
@@ -229,12 +231,29 @@ class Panel:
                     dossiers.run_rows(slot, d),
                     e_value=float(e[d]),
                     threshold=self.threshold,
-                    agreeing=any(dossiers.found(slot, o) and accusing[o] for o in range(len(e)) if o != d),
+                    agreeing=any(
+                        dossiers.found(slot, o) and accusing[o]
+                        for o, other in enumerate(self._detectors.values())
+                        if other.memory is not detector.memory or other.info.attack is not detector.info.attack
+                    ),
                     figures=detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row),
                 )
                 diverted = on_finding(finding) or diverted
             dossiers.restart(slot, d, event)
         return diverted
+
+
+def _sharing(detectors: Mapping[str, RowDetector]) -> dict[str, RowDetector]:
+    """Detectors that remember the same get one memory; those that are to learn, the first of each kind."""
+    learning: dict[str, RowDetector] = {}
+    first: dict[tuple[bytes, bool], RowDetector] = {}
+    for name, detector in detectors.items():
+        owner = first.setdefault((detector.memory_key, detector.costly), detector)
+        if owner is detector:
+            learning[name] = detector
+        else:
+            detector.memory = owner.memory
+    return learning
 
 
 def _not_spared(rows: Rows, spare: BoolArray) -> tuple[Rows, IntArray]:

@@ -34,12 +34,12 @@ class _Stored(msgspec.Struct, array_like=True):
 
 
 class PanelState:
-    """Clients, their dossiers, and the memories of the detectors, by name."""
+    """Clients, their dossiers, and the memories of the detectors, by name; of those that share one, the first's."""
 
-    def __init__(self, memories: Mapping[str, History], evidence: tuple[int, ...]) -> None:
+    def __init__(self, detectors: Sequence[str], memories: Mapping[str, History], evidence: tuple[int, ...]) -> None:
         """``evidence``: shape of a client's, ``(d, l, g)``."""
         self.clients = Clients()
-        self.dossiers = DossierTable(list(memories), evidence)
+        self.dossiers = DossierTable(list(detectors), evidence)
         self._memories = dict(memories)
 
     def rows(self, batch: EventBatch) -> Rows:

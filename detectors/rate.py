@@ -58,6 +58,7 @@ class Rate:
 
     def __init__(self, params: Params) -> None:
         self.memory = History(_STATE, 1)
+        self.memory_key = b"rate"
         self._population = float(params["log2_hz"])
 
     @classmethod

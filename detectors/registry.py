@@ -9,10 +9,15 @@ from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
 from detectors.near_duplicate import NearDuplicate
+from detectors.noise_floor import NoiseFloor
 from detectors.noise_residue import NoiseResidue
+from detectors.partial_repeat import PartialRepeat
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
 from detectors.synthetic import Synthetic
+from detectors.trajectory import Trajectory
+from detectors.unseen_values import UnseenValues
+from detectors.variants import Variants
 from detectors.window_calibration import WindowDetectorType
 
 
@@ -37,6 +42,11 @@ class RowDetectorType(Protocol):
 
 ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     NearDuplicate,
+    NoiseFloor,
+    PartialRepeat,
+    Trajectory,
+    Variants,
+    UnseenValues,
     Coverage,
     Synthetic,
     NoiseResidue,

@@ -39,10 +39,14 @@ def compare(
     order: Array,
     begins: Array,
     slots: Array,
-    words: Array,
-    longs: Array,
-    q_words: Array,
-    q_longs: Array,
+    pool_key: Array,
+    pool_label: Array,
+    pool_top: Array,
+    pool_z: Array,
+    q_key: Array,
+    q_label: Array,
+    q_top: Array,
+    q_z: Array,
     owned: Array,
     ring: int,
     radius: float,
@@ -54,9 +58,8 @@ def compare(
     """Distances of fresh rows (see ``fresh``) to the queries before them, and the near pairs; their number.
 
     Args:
-        words, longs: the pool as float32 ``(m, 16)`` and int64 ``(m, 8)``: a query is its key (one long), its label
-            (third word, an int32), its top probability (fourth word) and 12 coordinates. ``q_words``, ``q_longs``:
-            the rows likewise.
+        pool_key, pool_label, pool_top, pool_z: of the histories' entries: key, label, top probability, and 8
+            coordinates, ``(m, 8)``. ``q_key``, ...: of the rows likewise.
         nearest: set to each row's least distance, infinite without an earlier query, NaN for repeats.
         pairs: int64 ``(p, 3)``, set to row, distinct queries back, and whether labels differ, of each pair nearer than
             ``radius`` and ``slack`` times the row's least distance. ``figures``: ``(p, 2)``, set to distance and change
@@ -65,43 +68,35 @@ def compare(
     keys = np.empty(ring, dtype=np.int64)
     labels = np.empty(ring, dtype=np.int64)
     tops = np.empty(ring)
-    z = np.empty((12, ring))
+    z = np.empty((8, ring))
     distance = np.empty(ring)
     n = 0
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = longs[at, 0]
-            labels[j] = longs[at, 1] & 0xFFFFFFFF
-            tops[j] = words[at, 3]
-            for k in range(12):
-                z[k, j] = words[at, 4 + k]
+            keys[j] = pool_key[at]
+            labels[j] = pool_label[at]
+            tops[j] = pool_top[at]
+            for k in range(8):
+                z[k, j] = pool_z[at, k]
         total = int(count)
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
-            key = q_longs[row, 0]
             m = min(total, ring)
             seen = False
             for j in range(m):
-                seen |= keys[j] == key
+                seen |= keys[j] == q_key[row]
             if seen:
                 nearest[row] = np.nan
                 continue
-            q = q_words[row]
-            label = q_longs[row, 1] & 0xFFFFFFFF
-            # Added up as NumPy adds up a row of twelve.
+            q = q_z[row]
             for j in range(m):
-                a = (q[4] - z[0, j]) ** 2 + (q[5] - z[1, j]) ** 2
-                b = (q[6] - z[2, j]) ** 2 + (q[7] - z[3, j]) ** 2
-                c = (q[8] - z[4, j]) ** 2 + (q[9] - z[5, j]) ** 2
-                d = (q[10] - z[6, j]) ** 2 + (q[11] - z[7, j]) ** 2
-                s = (a + b) + (c + d)
-                s += (q[12] - z[8, j]) ** 2
-                s += (q[13] - z[9, j]) ** 2
-                s += (q[14] - z[10, j]) ** 2
-                s += (q[15] - z[11, j]) ** 2
-                distance[j] = np.sqrt(s)
+                a = (q[0] - z[0, j]) ** 2 + (q[1] - z[1, j]) ** 2
+                b = (q[2] - z[2, j]) ** 2 + (q[3] - z[3, j]) ** 2
+                c = (q[4] - z[4, j]) ** 2 + (q[5] - z[5, j]) ** 2
+                d = (q[6] - z[6, j]) ** 2 + (q[7] - z[7, j]) ** 2
+                distance[j] = np.sqrt((a + b) + (c + d))
             least = np.inf
             for j in range(m):
                 least = min(least, distance[j])
@@ -109,18 +104,84 @@ def compare(
             if least < radius:
                 for j in range(m):
                     if distance[j] < radius and distance[j] <= slack * least:
-                        change = abs(np.float64(q[3]) - tops[j])
+                        change = abs(np.float64(q_top[row]) - tops[j])
                         pairs[n, 0] = row
                         pairs[n, 1] = (total - 1 - j) % ring + 1
-                        pairs[n, 2] = labels[j] != label
+                        pairs[n, 2] = labels[j] != q_label[row]
                         figures[n, 0] = distance[j]
                         figures[n, 1] = 0.0 if change != change else change  # NaN
                         n += 1
             at = total % ring
-            keys[at] = key
-            labels[at] = label
-            tops[at] = q[3]
-            for k in range(12):
-                z[k, at] = q[4 + k]
+            keys[at] = q_key[row]
+            labels[at] = q_label[row]
+            tops[at] = q_top[row]
+            for k in range(8):
+                z[k, at] = q[k]
             total += 1
     return n
+
+
+@kernel
+def count_turns(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_label: Array,
+    pool_z: Array,
+    q_key: Array,
+    q_label: Array,
+    q_z: Array,
+    owned: Array,
+    ring: int,
+    radius: float,
+    turns: Array,
+    near: Array,
+) -> None:
+    """How often the label changes along the queries near each fresh row (see ``fresh``), oldest first, and the row.
+
+    ``turns``: int64, 0 if it does not change at the row itself, -1 for repeats and without an earlier query.
+    ``near``: int64, queries nearer than ``radius``.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    labels = np.empty(ring, dtype=np.int64)
+    z = np.empty((8, ring))
+    squared = np.empty(ring)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            labels[j] = pool_label[at]
+            for k in range(8):
+                z[k, j] = pool_z[at, k]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            turns[row], near[row] = -1, 0
+            if seen:
+                continue
+            squared[:m] = 0.0
+            for k in range(8):
+                for j in range(m):
+                    squared[j] += (q_z[row, k] - z[k, j]) ** 2
+            if m > 0:
+                turns[row] = 0
+                last = -1
+                for i in range(m):
+                    j = (total - m + i) % ring
+                    if squared[j] < radius * radius:
+                        near[row] += 1
+                        turns[row] += last >= 0 and labels[j] != last
+                        last = labels[j]
+                turns[row] = turns[row] + 1 if last >= 0 and q_label[row] != last else 0
+            at = total % ring
+            keys[at] = q_key[row]
+            labels[at] = q_label[row]
+            for k in range(8):
+                z[k, at] = q_z[row, k]
+            total += 1

@@ -165,3 +165,4 @@ def test_the_report_of_a_calibration_is_about_it() -> None:
     assert (model.model, model.rows, model.clients, model.falsely_found) == ("m", 3000, 40, 0)
     assert model.client_days == pytest.approx(40 * 120 / 1440, rel=0.02)
     assert all(1 <= hits <= 10 for hits in model.hits_needed.values())
+    assert "unseen_values" not in model.hits_needed  # pictures have no lists of values: it will never say a thing

@@ -207,14 +207,14 @@ def test_rows_at_which_something_was_found_are_not_learned() -> None:
 
 def test_a_finding_says_who_what_when_and_why() -> None:
     finding = next(f for f in whole(divert_all)[0] if f.subject.value == "bisects")
-    assert finding.detector == "near_duplicate"
+    assert finding.detector == "noise_floor"
     assert finding.score >= finding.threshold == panel().threshold
     assert finding.subject.key == "client:bisects"
     evidence = finding.evidence
     assert evidence["at"] == evidence["events"][-1]
     assert finding.count == evidence["tail_rows"] >= len(evidence["events"])
     assert evidence["rows"] >= evidence["tail_rows"]
-    assert evidence["distance"] < evidence["radius"]
+    assert evidence["detail_distance"] < evidence["least_among_clean"]
     assert finding.first_seen <= finding.ts == finding.last_seen
     assert finding.severity is Severity.HIGH
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
@@ -243,6 +243,19 @@ def test_detectors_that_agree_make_it_critical() -> None:
     assert first["coverage"] is Severity.CRITICAL
 
 
+def test_detectors_that_look_at_the_same_memory_are_no_second_opinion() -> None:
+    findings, _ = played(panel(), [bisection("client:a", rows=60)], divert_none)
+    assert {f.detector for f in findings} >= {"near_duplicate", "noise_floor"}
+    assert Severity.CRITICAL not in {f.severity for f in findings}
+
+
+def test_detectors_that_remember_the_same_share_one_memory() -> None:
+    watch = panel()
+    watch.step(bisection("client:a", rows=8), divert_none)
+    memories = msgspec.msgpack.decode(watch.snapshot()["client:a"])[-1]
+    assert list(memories) == ["near_duplicate", "unseen_values", "coverage", "rate"]
+
+
 def test_a_pause_longer_than_the_time_to_live_makes_a_stranger() -> None:
     """Seven suspicious rows, a pause, two more: never enough at a time; without the pause they are."""
     assert "pauses" not in {f.subject.value for f in whole(divert_none)[0]}
@@ -269,9 +282,9 @@ def test_evidence_on_a_client_can_be_read() -> None:
     watch.step(bisection("client:a", rows=7), divert_none)
     shown = watch.evidence("client:a")
     assert list(shown) == [kind.info.name for kind in ROW_DETECTORS]
-    assert 10.0 < shown["near_duplicate"]["e_value"] < shown["near_duplicate"]["threshold"]
-    assert shown["near_duplicate"]["tail_rows"] == 2
-    assert shown["near_duplicate"]["opinions"] == 6
+    assert 10.0 < shown["noise_floor"]["e_value"] < shown["noise_floor"]["threshold"]
+    assert shown["noise_floor"]["tail_rows"] == 2
+    assert shown["noise_floor"]["opinions"] == 6
     assert watch.evidence("client:nobody") == {}
 
 
@@ -305,15 +318,16 @@ def test_state_of_disabled_detectors_is_left_aside() -> None:
     full.step(first, divert_none)
     fewer.restore(full.delta())  # type: ignore[arg-type]  # the first delta drops nothing
     findings, _ = played(fewer, [second], divert_none)
-    assert findings[0].detector == "near_duplicate"
+    assert findings[0].detector == "noise_floor"
+    assert findings[0].evidence["queries_compared"] >= 7
 
 
 def test_a_baseline_of_other_versions_is_refused() -> None:
     old = replace(baseline(), versions={**baseline().versions, "coverage": "0"})
     with pytest.raises(BaselineError, match="coverage 0, this version needs 1; calibrate again"):
         Panel("m", old, BUDGET)
-    with pytest.raises(BaselineError, match=r"coverage \(none\)"):
-        Panel("m", replace(baseline(), versions={"near_duplicate": "1"}), BUDGET)
+    with pytest.raises(BaselineError, match=r"noise_floor \(none\)"):
+        Panel("m", replace(baseline(), versions={"near_duplicate": "2"}), BUDGET)
 
 
 def test_a_baseline_without_parameters_is_refused() -> None:

@@ -1,0 +1,215 @@
+"""Walks of rows through their clients' latest distinct queries: how alike they are in detail, in outline, in parts.
+
+Fresh rows are those that are none of the queries before them (``fresh`` in ``neighbours``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.kernels.compiled import kernel
+
+Array = npt.NDArray[Any]
+
+
+@kernel
+def least_detail(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_detail: Array,
+    q_key: Array,
+    q_detail: Array,
+    owned: Array,
+    ring: int,
+    squared: Array,
+) -> None:
+    """Squared distance in detail, whole steps, of fresh rows (see ``fresh``) to the nearest query before them.
+
+    ``squared``: int64, -1 for repeats and without an earlier query. ``pool_detail``, ``q_detail``: int16 ``(m, 12)``.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    detail = np.empty((12, ring), dtype=np.int64)
+    distance = np.empty(ring, dtype=np.int64)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            for k in range(12):
+                detail[k, j] = pool_detail[at, k]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            squared[row] = -1
+            if seen:
+                continue
+            if m > 0:
+                distance[:m] = 0
+                for k in range(12):
+                    q = np.int64(q_detail[row, k])
+                    for j in range(m):
+                        distance[j] += (q - detail[k, j]) * (q - detail[k, j])
+                least = distance[0]
+                for j in range(1, m):
+                    least = min(least, distance[j])
+                squared[row] = least
+            at = total % ring
+            keys[at] = q_key[row]
+            for k in range(12):
+                detail[k, at] = q_detail[row, k]
+            total += 1
+
+
+@kernel
+def equal_blocks(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_blocks: Array,
+    q_key: Array,
+    q_blocks: Array,
+    owned: Array,
+    ring: int,
+    weights: Array,
+    best: Array,
+    equal: Array,
+) -> None:
+    """Second largest weight, over the queries before them, of the blocks that fresh rows (see ``fresh``) share with it.
+
+    Args:
+        pool_blocks, q_blocks: int64 ``(m, 2)``, sixteen hashes of a byte. weights: ``(16, 256)``, of each value.
+        best: NaN for repeats and without an earlier query, 0 with a single one.
+        equal: int64, how many blocks some query shares that has at least this weight.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    blocks = np.empty((ring, 2), dtype=np.int64)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            blocks[j, 0], blocks[j, 1] = pool_blocks[at, 0], pool_blocks[at, 1]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            best[row], equal[row] = np.nan, 0
+            if seen:
+                continue
+            if m > 0:
+                best[row] = 0.0
+            first = second = 0.0
+            for j in range(m):
+                weight, same = 0.0, 0
+                for half in range(2):
+                    mine = q_blocks[row, half]
+                    differing = mine ^ blocks[j, half]
+                    for b in range(8):
+                        if (differing >> (8 * b)) & 0xFF == 0:
+                            same += 1
+                            weight += weights[8 * half + b, (mine >> (8 * b)) & 0xFF]
+                if weight > first:
+                    first, second = weight, first
+                elif weight > second:
+                    second = weight
+                if weight >= best[row]:
+                    equal[row] = same
+                best[row] = second
+            at = total % ring
+            keys[at] = q_key[row]
+            blocks[at, 0], blocks[at, 1] = q_blocks[row, 0], q_blocks[row, 1]
+            total += 1
+
+
+@kernel
+def third_ratio(
+    order: Array,
+    begins: Array,
+    slots: Array,
+    pool_key: Array,
+    pool_detail: Array,
+    pool_outline: Array,
+    q_key: Array,
+    q_detail: Array,
+    q_outline: Array,
+    owned: Array,
+    ring: int,
+    least: float,
+    ratios: Array,
+    figures: Array,
+) -> None:
+    """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows (see
+    ``fresh``) to the queries before them, if all squared distances in detail are at least ``least``.
+
+    Args:
+        pool_detail, pool_outline, q_detail, q_outline: int16 ``(m, 12)``.
+        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three, or some query is nearer.
+        figures: int64 ``(n, 2)``, the two squared distances.
+    """
+    keys = np.empty(ring, dtype=np.int64)
+    known = np.empty((2, 12, ring), dtype=np.int64)
+    squared = np.empty((2, ring), dtype=np.int64)
+    for client in range(len(begins) - 1):
+        begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        for j in range(count):
+            at = begin + (oldest + j) % size
+            keys[j] = pool_key[at]
+            for k in range(12):
+                known[0, k, j] = pool_detail[at, k]
+                known[1, k, j] = pool_outline[at, k]
+        total = int(count)
+        for place in range(begins[client], begins[client + 1]):
+            row = order[place]
+            m = min(total, ring)
+            seen = False
+            for j in range(m):
+                seen |= keys[j] == q_key[row]
+            ratios[row] = np.nan
+            figures[row, 0], figures[row, 1] = 0, 0
+            if seen:
+                continue
+            if m > 0:
+                squared[:, :m] = 0
+                for k in range(12):
+                    a, b = np.int64(q_detail[row, k]), np.int64(q_outline[row, k])
+                    for j in range(m):
+                        squared[0, j] += (a - known[0, k, j]) * (a - known[0, k, j])
+                    for j in range(m):
+                        squared[1, j] += (b - known[1, k, j]) * (b - known[1, k, j])
+                first = second = third = 0.0
+                i1 = i2 = i3 = -1
+                for j in range(m):
+                    if squared[0, j] < least:
+                        first = second = third = 0.0
+                        i3 = -1
+                        break
+                    ratio = squared[0, j] / np.float64(max(squared[1, j], 1))
+                    if ratio > first:
+                        first, second, third = ratio, first, second
+                        i1, i2, i3 = j, i1, i2
+                    elif ratio > second:
+                        second, third = ratio, second
+                        i2, i3 = j, i2
+                    elif ratio > third:
+                        third, i3 = ratio, j
+                ratios[row] = third
+                if i3 >= 0:
+                    figures[row, 0], figures[row, 1] = squared[0, i3], squared[1, i3]
+            at = total % ring
+            keys[at] = q_key[row]
+            for k in range(12):
+                known[0, k, at], known[1, k, at] = q_detail[row, k], q_outline[row, k]
+            total += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from detectors.batch import BoolArray, FloatArray, round_sig
 from detectors.contract import Params
@@ -39,7 +40,9 @@ class Trees:
             min_samples_leaf=_LEAST_LEAF,
             early_stopping=False,
             random_state=seed % (1 << 32),
-        ).fit(x, y)
+        )
+        with threadpool_limits(1):  # sums in one order, whatever the machine
+            booster.fit(x, y)
         # scikit-learn has no public way to the nodes of these trees; tests hold the sums against its own.
         trees = [predictor.nodes for (predictor,) in booster._predictors]
         shape = (len(trees), max(len(nodes) for nodes in trees))

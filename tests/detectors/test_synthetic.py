@@ -13,7 +13,7 @@ from detectors.alone import Alone
 from detectors.batch import EventBatch
 from detectors.counterfeits import counterfeits
 from detectors.synthetic import Synthetic
-from detectors.trees import _LEAST_LEAF, _LEAVES, _TREES, Trees
+from detectors.trees import _DEPTH, _LEAST_LEAF, _LEAVES, _TREES, Trees
 
 D = 12
 
@@ -57,7 +57,7 @@ def test_trees_add_up_to_the_log_odds_of_scikit_learn() -> None:
     rng = np.random.default_rng(5)
     x = rng.normal(size=(3000, 6))
     y = x[:, 0] * x[:, 1] + 0.3 * rng.normal(size=3000) > 0.5
-    options = {"max_iter": _TREES, "max_leaf_nodes": _LEAVES, "min_samples_leaf": _LEAST_LEAF}
+    options = {"max_iter": _TREES, "max_leaf_nodes": _LEAVES, "min_samples_leaf": _LEAST_LEAF, "max_depth": _DEPTH}
     theirs = HistGradientBoostingClassifier(**options, early_stopping=False, random_state=9).fit(x, y)
     fresh = rng.normal(size=(500, 6))
     ours = Trees(Trees.fit(x, y, 9))(fresh)

@@ -70,12 +70,13 @@ class Regions:
 
     def entering(self, rows: Rows) -> IntArray:
         """Indices of the rows in places new to their clients, ascending."""
-        return np.flatnonzero(self._new(rows))
+        return np.flatnonzero(rows.noted(self.memory_key, lambda: self._new(rows)))
 
     def learn(self, rows: Rows) -> None:
-        new = self._new(rows)
+        new = rows.noted(self.memory_key, lambda: self._new(rows))
         by_client = rows.order[new[rows.order]]
         self.memory.append(rows.slots[by_client], self.located(rows)["place"][by_client])
+        rows.forget_noted(self.memory_key)
 
     def _new(self, rows: Rows) -> BoolArray:
         new = np.zeros(len(rows), dtype=np.bool_)

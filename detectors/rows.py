@@ -24,7 +24,7 @@ class Rows:
             behind them n; ``clients``: slot of each, ascending.
     """
 
-    __slots__ = ("_shared", "batch", "begins", "clients", "order", "slots")
+    __slots__ = ("_noted", "_shared", "batch", "begins", "clients", "order", "slots")
 
     def __init__(self, batch: EventBatch, slots: IntArray) -> None:
         self.batch = batch
@@ -35,6 +35,7 @@ class Rows:
         self.begins = np.concatenate([[0], ends, [len(slots)]]) if len(slots) else np.zeros(1, dtype=np.int64)
         self.clients = by_client[self.begins[:-1]]
         self._shared: dict[Hashable, tuple[BoolArray, Measures]] = {}
+        self._noted: dict[Hashable, Measures] = {}
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -72,3 +73,16 @@ class Rows:
             values[missing] = measure(self.batch.x[missing])
             known[missing] = True
         return values if len(wanted) == len(self) else values[wanted]
+
+    def noted(self, key: Hashable, work_out: Callable[[], Measures]) -> Measures:
+        """What all rows together gave under ``key``, worked out once, until ``forget_noted``; ``take`` drops it.
+
+        For what depends on the rows' order and on what is remembered of their clients.
+        """
+        if key not in self._noted:
+            self._noted[key] = work_out()
+        return self._noted[key]
+
+    def forget_noted(self, key: Hashable) -> None:
+        """What it depended on has changed."""
+        self._noted.pop(key, None)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from detectors.clusters import BUCKETS, client_counts, concentration, intra_class, inverse_rows
+from detectors.clusters import BUCKETS, _secret, client_counts, concentration, intra_class, inverse_rows
+from detectors.kernels.names import MODULUS
 
 SALT = bytes(range(16))
 
@@ -31,6 +34,21 @@ def test_counts_add_and_do_not_follow_the_clients_wishes() -> None:
     assert whole.shape == (BUCKETS,)
     assert whole.sum() == 50
     assert not np.array_equal(client_counts(names, bytes(16)), whole)
+
+
+@given(st.lists(st.text(st.characters(), max_size=6), max_size=8), st.binary(min_size=16, max_size=16))
+def test_a_name_counts_in_the_bucket_of_its_polynomial(names: list[str], salt: bytes) -> None:
+    point, factor = _secret(salt)
+    expected = np.zeros(BUCKETS, dtype=np.int64)
+    for name in names:
+        raw = name.encode("utf-8", "surrogatepass")
+        value = sum(b * pow(point, len(raw) - 1 - i, MODULUS) for i, b in enumerate(raw)) + pow(
+            point, len(raw), MODULUS
+        )
+        word = value % MODULUS * factor % 2**32
+        word = (word ^ word >> 15) * 0x4F1BBCDD % 2**32
+        expected[word >> 24] += 1
+    assert np.array_equal(client_counts(names, salt), expected)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.2, 0.7])

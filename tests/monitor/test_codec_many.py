@@ -39,7 +39,8 @@ ODD: dict[str, st.SearchStrategy[object]] = {
         {},
         optional={
             "id": st.text(max_size=3) | st.none(),
-            "ip": st.sampled_from(["", "1.2.3.4", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%lo", "::1", "2001:DB8::1"]),
+            "ip": st.sampled_from(["1.2.3.4\n5.6.7.8", "5.6.7.8\n", "256.1.1.1", "\u0661.2.3.4"])
+            | st.sampled_from(["", "1.2.3.4", "01.2.3.4", "::ffff:1.2.3.4", "fe80::1%lo", "::1", "2001:DB8::1"]),
             "kind": st.just(1),
         },
     )
@@ -214,3 +215,12 @@ def test_want_of_memory_is_not_the_records_fault(monkeypatch: pytest.MonkeyPatch
 
 def test_nothing_is_nothing() -> None:
     assert decode_records([], LIMITS) == ([], [], [])
+
+
+@pytest.mark.parametrize("ip", ["1.2.3.4\n5.6.7.8", "5.6.7.8\n", "\n", "1.2.3.4\r", "01.2.3.4", "1.2.3", "256.1.1.1"])
+def test_no_address_passes_in_the_company_of_good_ones(ip: str) -> None:
+    records = [event_json(id=str(i), client={"ip": f"198.51.100.{i}"}) for i in range(20)]
+    records.insert(7, event_json(id="odd", client={"ip": ip}))
+    decoded = decode_records(records, LIMITS, NOW)
+    assert [i for i, _, _ in decoded.rejections] == [7]
+    assert [event.client_ip for event in decoded.events] == [f"198.51.100.{i}" for i in range(20)]

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from detectors.alibi_loading import Float32Array, Option, load, make
 from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params, Summary
+from detectors.digest import secret_of
 from detectors.finding import Attack
 
 #: Rows of clean traffic given to a detector that is made by name.
@@ -79,11 +80,10 @@ class AlibiWindow:
         fill = np.zeros(clean.x.shape[1], dtype=np.float32)
         fill[~missing] = np.nanmedian(clean.x[:, ~missing], axis=0)
         rows = np.unique(np.linspace(0, len(clean) - 1, _REFERENCE_ROWS).astype(np.int64))
-        salt = hashlib.blake2b(clean.x.tobytes(), digest_size=16).digest()
         return {
             "reference": _filled(clean.x[rows], fill),
             "fill": fill,
-            "salt": np.frombuffer(salt, dtype=np.uint8),
+            "salt": np.frombuffer(secret_of(clean), dtype=np.uint8),
         }
 
     def summarise(self, batch: EventBatch) -> Summary:

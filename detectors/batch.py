@@ -36,6 +36,7 @@ class EventBatch:
         request: index of the request within the step each row belongs to, int64 ``(n,)``.
         versions: model version that answered, per row ("" if unknown).
         ips: address per row ("" if unknown).
+        salt: of clean traffic, up to 64 bytes: what random choices of detectors depend on besides the rows.
     """
 
     model: str
@@ -49,6 +50,7 @@ class EventBatch:
     request: IntArray
     versions: tuple[str, ...]
     ips: tuple[str, ...]
+    salt: bytes = b""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,6 +101,7 @@ def concat(batches: list[EventBatch]) -> EventBatch:
         request=np.concatenate([b.request + o for b, o in zip(batches, offsets, strict=True)]),
         versions=tuple(v for b in batches for v in b.versions),
         ips=tuple(i for b in batches for i in b.ips),
+        salt=first.salt,
     )
 
 

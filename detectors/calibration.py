@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -36,6 +38,7 @@ def calibrate(
     window_detectors: Callable[[str], Sequence[WindowDetectorType]] = lambda _model: WINDOW_DETECTORS,
     sources: Sequence[Source] = (),
     made_by: str = "",
+    salt: bytes = b"",
 ) -> tuple[Baseline, CalibrationReport]:
     """A baseline of every model in ``batches_by_model`` (rows in event order), and a report.
 
@@ -48,12 +51,16 @@ def calibrate(
         window_s: length of a window, seconds. sample_rows: rows a window's sample keeps.
         window_detectors: those of a model, by its name.
         sources, made_by: written into the baseline.
+        salt: a secret on which all random choices depend besides the traffic: who has all of the traffic but not the
+            salt cannot tell which queries have the same fingerprint.
 
     Raises CalibrationError for models with fewer than 300 events or 20 clients, all of them named.
     """
     _check(batches_by_model)
     models, reports = {}, []
+    keyed = hashlib.blake2b(salt, digest_size=32).digest() if salt else b""
     for name, clean in sorted(batches_by_model.items()):
+        clean = replace(clean, salt=keyed)
         models[name], report = _model(clean, clients_per_day, window_s, sample_rows, window_detectors(name))
         reports.append(report)
     return Baseline(models, tuple(sources), made_by), CalibrationReport(tuple(reports))

@@ -18,8 +18,13 @@ _KEY_BITS: Final = 64
 
 
 def seed_of(clean: EventBatch) -> int:
-    """A seed that whoever lacks the clean traffic cannot guess, and that the same traffic always gives."""
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(clean.x).tobytes(), digest_size=16).digest(), "little")
+    """A seed that whoever lacks the clean traffic or its salt cannot guess, and that the same two always give."""
+    return int.from_bytes(secret_of(clean), "little")
+
+
+def secret_of(clean: EventBatch) -> bytes:
+    """The 16 bytes of ``seed_of``: BLAKE2b of the inputs, keyed with the salt."""
+    return hashlib.blake2b(np.ascontiguousarray(clean.x).tobytes(), digest_size=16, key=clean.salt).digest()
 
 
 def digest_key(seed: int, d: int) -> npt.NDArray[np.uint64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from detectors.batch import NO_LABEL, EventBatch, FloatArray, IntArray
 from detectors.clusters import client_counts, intra_class
 from detectors.contract import Params, Summary
+from detectors.digest import secret_of
 from detectors.histogram import count_above, fit_edges
 
 #: Labels with a bin of their own; rarer ones share the last bin.
@@ -29,7 +29,7 @@ def fit_grid(clean: EventBatch) -> Params:
         "edges": fit_edges(clean.x),
         "confidence_edges": fit_edges(confidence(clean)),
         "label_values": np.sort(seen[frequent]),
-        "salt": np.frombuffer(hashlib.blake2b(clean.x.tobytes(), digest_size=16).digest(), dtype=np.uint8),
+        "salt": np.frombuffer(secret_of(clean), dtype=np.uint8),
     }
 
 

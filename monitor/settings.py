@@ -143,6 +143,10 @@ class Detection(_Base, frozen=True):
     #: Names of detectors to leave out. ``confidence`` adds little to the others and is off unless asked for.
     disabled: tuple[str, ...] = ("confidence",)
     alibi: tuple[AlibiDetector, ...] = ()
+    #: Variable or file with a secret for ``vedette calibrate``: fingerprints and projections depend on it, so that
+    #: nobody can work out which queries look alike to a detector. The baseline holds what follows from it.
+    salt_env: str = ""
+    salt_file: str = ""
     groups: Groups = Groups()
 
 

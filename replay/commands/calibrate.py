@@ -17,6 +17,8 @@ from monitor.cli.options import ConfigOption
 from monitor.config import load
 from monitor.core import window_detector_types
 from monitor.errors import UserError
+from monitor.secret import read_secret
+from monitor.settings import Detection
 from replay.clean_traffic import clean_batches
 from responders.text import visible
 
@@ -47,6 +49,7 @@ def calibrate(
                 window_detectors=lambda model: window_detector_types(settings.detection, model),
                 sources=[Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in clean],
                 made_by=f"vedette {version('vedette')}",
+                salt=_salt(settings.detection),
             )
         except ValueError as error:
             raise UserError(str(error)) from error
@@ -54,3 +57,10 @@ def calibrate(
     for line in report.lines():
         console.print(Text("  " * line.startswith(" ") + visible(line, 1000)))
     typer.echo(f"written: {output}")
+
+
+def _salt(detection: Detection) -> bytes:
+    """Empty if the configuration names none."""
+    if not detection.salt_env and not detection.salt_file:
+        return b""
+    return read_secret(detection.salt_env, detection.salt_file, "detection.salt").encode()

@@ -166,3 +166,20 @@ def test_the_report_of_a_calibration_is_about_it() -> None:
     assert model.client_days == pytest.approx(40 * 120 / 1440, rel=0.02)
     assert all(1 <= hits <= 10 for hits in model.hits_needed.values())
     assert "unseen_values" not in model.hits_needed  # pictures have no lists of values: it will never say a thing
+
+
+def test_who_has_the_traffic_but_not_the_salt_cannot_work_out_the_keys() -> None:
+    clean = honest(1, rows=600)
+    (plain, _), (salted, _), (again, _) = (calibrate({"m": clean}, salt=salt) for salt in (b"", b"secret", b"secret"))
+    one, other = plain.models["m"].params, salted.models["m"].params
+    for detector, names in {
+        "near_duplicate": ("signs", "digest_key"),
+        "coverage": ("planes",),
+        "groups": ("digest_key",),
+        "shift": ("salt",),
+    }.items():
+        for name in names:
+            assert not np.array_equal(one[detector][name], other[detector][name]), (detector, name)
+    for detector, params in again.models["m"].params.items():
+        for name, value in params.items():
+            np.testing.assert_array_equal(value, other[detector][name])

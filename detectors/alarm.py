@@ -12,6 +12,10 @@ no evidence.
 
 ``log M`` is kept in whole units of 2**-20, each log L rounded down: sums of integers are exact, so evidence does not
 depend on how rows were cut into batches, and rounding down keeps the promise.
+
+Detectors also speak together. A mean of e-detectors is one itself, whatever they have to do with one another (Vovk &
+Wang 2021, arXiv 1912.06116): with c = D N / b for D detectors, ``sum_d M_d >= c`` keeps the same budget as D lines at c
+do, and is never later.
 """
 
 from __future__ import annotations
@@ -75,13 +79,15 @@ class Alarm:
     """All row detectors of one model at once; stateless: the caller keeps each client's ``log_e``.
 
     Attributes:
-        threshold: c.
+        threshold: c, of each detector, and of the sum over those that speak together.
         bounds: p, ``(d, l)``.
         shape: of one client's ``log_e``, ``(d, l, g)``.
     """
 
-    def __init__(self, tails: Sequence[Tails], threshold: float) -> None:
-        """Raises ValueError if detectors have different numbers of levels, or the threshold is below 1."""
+    def __init__(self, tails: Sequence[Tails], threshold: float, together: Sequence[bool] | None = None) -> None:
+        """``together``: of each detector, whether its evidence counts with that of others; all unless told.
+
+        Raises ValueError if detectors have different numbers of levels, or the threshold is below 1."""
         if len({len(t.levels) for t in tails}) > 1 or threshold < 1:
             raise ValueError("detectors must have the same number of levels, and the threshold must be at least 1")
         self.threshold = threshold
@@ -92,6 +98,7 @@ class Alarm:
         weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
         self._weights = weights / weights.sum()
         self._least = int(np.floor(np.log(threshold) * UNITS))
+        self.together = np.ones(len(tails), dtype=np.bool_) if together is None else np.array(together, dtype=np.bool_)
 
     def hits_needed(self) -> IntArray:
         """Fewest hits above the highest line, from nothing and without a miss, that cross the threshold: ``(d,)``."""
@@ -129,7 +136,7 @@ class Alarm:
         Returns:
             The row after the last one entered, and the number of changes.
         """
-        limits = (self._hit, self._miss, self._least)
+        limits = (self._hit, self._miss, self._least, self.together, self._weights, self.threshold)
         state = (held.log_e, held.last_ts, held.opinions, held.running)
         return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
 
@@ -145,6 +152,12 @@ class Alarm:
             value = round_sig(np.sum(each * self._weights, axis=(1, 2)))
             e[rows, detectors] = np.where(value >= least, value, 0.0)
         return e
+
+    def joint(self, log_e: npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """What the detectors that speak together hold against a client in all, ``(n,)``, 6 digits; 0 where below c."""
+        each = np.where(self.together, self.e_values(log_e, least=0.0), 0.0)
+        total = round_sig(np.sum(each, axis=1))
+        return np.where(total >= self.threshold, total, 0.0)
 
 
 def threshold(clients_per_day: float, rows_per_client_day: float, detectors: int) -> float:

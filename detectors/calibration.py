@@ -14,6 +14,7 @@ from detectors.baseline import Baseline, ModelBaseline, Source
 from detectors.batch import EventBatch
 from detectors.calibration_report import CalibrationReport, ModelReport
 from detectors.digest import seed_of
+from detectors.finding import Attack
 from detectors.fingerprints import Fingerprints
 from detectors.folds import client_folds, held_out_scores
 from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
@@ -126,10 +127,11 @@ def _model(
         width,
     )
     c = threshold(clients_per_day, baseline.rows_per_client_day, len(ROW_DETECTORS))
-    alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c)
+    accusing = [kind.info.attack is not Attack.ABUSE for kind in ROW_DETECTORS]
+    alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c, accusing)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)
     evidence = alarm.run(alarm.hits(np.stack(scores, axis=1)), client, start)
-    found = len(np.unique(client[evidence.e.any(axis=1)]))
+    found = len(np.unique(client[evidence.e.any(axis=1) | (alarm.joint(evidence.log_e) > 0)]))
     return baseline, ModelReport(
         model=clean.model,
         rows=len(clean),

@@ -106,13 +106,16 @@ class DossierTable:
 
     def restart(self, slot: int, d: int, event: str) -> None:
         """After a crossing at ``event``: the detector begins anew."""
-        self.log_e[slot, d] = 0
-        key = slot * self._d + d
-        if self.running[slot, d]:
-            self._end(key)
-        self.running[slot, d] = False
+        self.drop(slot, d)
         self._crossed[slot, d] = True
-        self._found[key] = event
+        self._found[slot * self._d + d] = event
+
+    def drop(self, slot: int, d: int) -> None:
+        """What the detector held has been spoken of; it holds nothing any more."""
+        self.log_e[slot, d] = 0
+        if self.running[slot, d]:
+            self._end(slot * self._d + d)
+        self.running[slot, d] = False
 
     def stored_bytes(self, slots: IntArray) -> IntArray:
         """Bytes that ``stored`` needs for each client, about, ``(k,)``: runs count as much as all do on average."""

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from detectors.alarm import Alarm, Hits, threshold
 from detectors.baseline import BaselineError, ModelBaseline
-from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray
+from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
+from detectors.exact import figure
 from detectors.finding import Attack, Finding
 from detectors.journal import Journal
 from detectors.panel_state import PanelState
@@ -69,7 +70,8 @@ class Panel:
         self.threshold = threshold(clients_per_day, baseline.rows_per_client_day, len(kinds))
         try:
             self._detectors: dict[str, RowDetector] = {k.info.name: k(baseline.params[k.info.name]) for k in kinds}
-            self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold)
+            accusing = [kind.info.attack is not Attack.ABUSE for kind in kinds]
+            self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold, accusing)
         except (LookupError, TypeError, ValueError) as error:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
         self._learning = _sharing(self._detectors)
@@ -176,14 +178,14 @@ class Panel:
             begin, changed = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
             dossiers.take_in(rows.batch, rows.slots, changes[:changed])
             row = begin - 1
-            e = self._alarm.e_values(dossiers.log_e[rows.slots[row] : rows.slots[row] + 1])[0]
-            if marks[row] == DIVERTED or not e.any():
+            held = dossiers.log_e[rows.slots[row] : rows.slots[row] + 1]
+            if marks[row] == DIVERTED or not (self._alarm.e_values(held).any() or self._alarm.joint(held).any()):
                 continue
             # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
             slot = int(rows.slots[row])
             mine = np.flatnonzero((rows.slots == slot) & ~learned)
             history, later = mine[mine <= row], mine[mine > row]
-            if self._report(rows.take(history), spare[history], e, on_finding):
+            if self._report(rows.take(history), spare[history], on_finding):
                 diverted.add(slot)
             marks[row] = FLAGGED
             self._learn(rows.take(history[:-1]), spare[history[:-1]])
@@ -211,12 +213,21 @@ class Panel:
         for detector in self._learning.values():
             detector.learn(some if detector.costly else rows)
 
-    def _report(self, rows: Rows, spare: BoolArray, e: FloatArray, on_finding: OnFinding) -> bool:
-        """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted."""
+    def _report(self, rows: Rows, spare: BoolArray, on_finding: OnFinding) -> bool:
+        """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted.
+
+        Each detector that crossed makes one; if none did by itself, the one that holds most, for all together.
+        """
         dossiers, batch, row = self._state.dossiers, rows.batch, len(rows) - 1
         slot, event = int(rows.slots[row]), batch.ids[row]
         some, _ = _not_spared(rows, spare)
-        accusing = [detector.info.attack is not Attack.ABUSE for detector in self._detectors.values()]
+        accusing = self._alarm.together
+        held = dossiers.log_e[slot : slot + 1]
+        e, shares = self._alarm.e_values(held)[0], dict[str, float]()
+        if not e.any():
+            each = np.where(accusing, self._alarm.e_values(held, least=0.0)[0], 0.0)
+            e[np.argmax(each)] = self._alarm.joint(held)[0]
+            shares = {name: figure(float(m)) for name, m in zip(self._detectors, each, strict=True) if m >= 1.0}
         diverted = False
         for d, detector in enumerate(self._detectors.values()):
             if not e[d]:
@@ -236,10 +247,14 @@ class Panel:
                         for o, other in enumerate(self._detectors.values())
                         if other.memory is not detector.memory or other.info.attack is not detector.info.attack
                     ),
-                    figures=detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row),
+                    figures=(detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row))
+                    | ({"together": shares} if shares else {}),
                 )
                 diverted = on_finding(finding) or diverted
             dossiers.restart(slot, d, event)
+        for d, name in enumerate(self._detectors):
+            if name in shares:
+                dossiers.drop(slot, d)
         return diverted
 
 

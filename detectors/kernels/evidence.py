@@ -14,6 +14,10 @@ Array = npt.NDArray[Any]
 #: More evidence than this (1024 nats) is not told apart; sums stay within 32 bits.
 _MOST: Final = 1 << 30
 
+#: Units of a nat, as in ``detectors.alarm``; and what rounding may hide: whoever asked looks at it exactly.
+_UNITS: Final = 1 << 20
+_SLACK: Final = 1e-6
+
 #: What became of a detector's run of hits at a row.
 HIT: Final = 1
 OVER: Final = 0
@@ -44,17 +48,22 @@ def judge(
     hit: Array,
     miss: Array,
     least: int,
+    together: Array,
+    weights: Array,
+    enough: float,
     log_e: Array,
     last_ts: Array,
     opinions: Array,
     running: Array,
     changes: Array,
 ) -> tuple[int, int]:
-    """Enter rows from ``begin`` on, until after one at which some sum is ``least`` or more.
+    """Enter rows from ``begin`` on, until after one at which some sum is ``least`` or more, or the weighted
+    exponentials of the sums of the detectors ``together`` come to ``enough``.
 
     Args:
         skip: rows to leave out. hits: int8 ``(n, d, l)``, 1, 0, or -1 for no opinion. slots, ts: of the rows.
         hit, miss: steps, int64 ``(d, l, g)``.
+        together: bool ``(d,)``. weights: ``(l, g)``.
         log_e, last_ts, opinions, running: of the clients, by slot; brought up to date. ``running``: does a run of hits
             go on?
         changes: int64 ``(n * d, 4)``, set to row, detector, ``HIT`` or ``OVER``, and opinions with this one, wherever
@@ -71,6 +80,7 @@ def judge(
         slot = slots[row]
         last_ts[slot] = max(last_ts[slot], ts[row])
         stop = False
+        held = 0.0
         for d in range(detectors):
             heard = hits[row, d, 0] >= 0
             opinions[slot, d] += heard
@@ -83,6 +93,8 @@ def judge(
                     log_e[slot, d, k, b] = s
                     most = max(most, s)
             stop |= most >= least
+            if together[d] and most > 0:
+                held = max(held, float(most))
             if most <= 0:
                 if running[slot, d]:
                     running[slot, d] = False
@@ -92,6 +104,15 @@ def judge(
                 running[slot, d] = True
                 changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, HIT, opinions[slot, d]
                 n += 1
+        # Nearly all rows need no exponential: as many sums as there are must come to it.
+        if not stop and held >= (np.log(enough / len(together)) - _SLACK) * _UNITS:
+            total = 0.0
+            for d in range(detectors):
+                if together[d]:
+                    for k in range(levels):
+                        for b in range(bets):
+                            total += weights[k, b] * np.exp(log_e[slot, d, k, b] / _UNITS)
+            stop = total >= enough * (1.0 - _SLACK)
         if stop:
             return row + 1, n
     return hits.shape[0], n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.alarm import BETS, UNITS, WEIGHTS, Alarm, Hits, Tails, log_bets, threshold
 from detectors.batch import IntArray
+from detectors.dossiers import DossierTable
 
 TAILS = [
     Tails(np.array([1.0, 2.0]), np.array([0.1, 0.02])),
@@ -148,3 +150,54 @@ def test_an_alarm_without_detectors_never_crosses() -> None:
     alarm = Alarm([], 100.0)
     evidence = alarm.run(alarm.hits(np.empty((3, 0))), np.zeros(3, np.int64), np.zeros((1, *alarm.shape), np.int64))
     assert evidence.e.shape == (3, 0)
+
+
+@settings(deadline=None)
+@given(rows=ROWS, least=st.sampled_from([100.0, 300.0, 1000.0]), together=st.tuples(st.booleans(), st.booleans()))
+def test_stops_where_one_detector_or_all_together_hold_enough(
+    rows: list[tuple[int, int]], least: float, together: tuple[bool, bool]
+) -> None:
+    alarm = Alarm(TAILS, least, together)
+    hits, client = hits_of([v for v, _ in rows], [c for _, c in rows])
+    whole = alarm.run(hits, client, np.zeros((4, *alarm.shape), np.int64))
+    each = np.where(together, alarm.e_values(whole.log_e, least=0.0), 0.0).sum(axis=1)
+    np.testing.assert_allclose(alarm.joint(whole.log_e), np.where(each >= least, each, 0.0), rtol=1e-5)
+    stops = np.flatnonzero((whole.e > 0).any(axis=1) | (alarm.joint(whole.log_e) > 0))
+    held = DossierTable(["a", "b"], alarm.shape)
+    held.reserve(4)
+    entered = SimpleNamespace(slots=client, batch=SimpleNamespace(ts=np.zeros(len(client))))
+    changes = np.empty((2 * len(hits), 4), dtype=np.int64)
+    begin, stopped = 0, []
+    while begin < len(hits):
+        begin, _ = alarm.judge(hits, entered, np.zeros(len(hits), np.bool_), begin, held, changes)
+        now = held.log_e[client[begin - 1]][None]
+        if alarm.e_values(now).any() or alarm.joint(now).any():
+            stopped.append(begin - 1)
+    assert stopped == stops.tolist()
+
+
+def test_two_halves_make_a_whole() -> None:
+    """Each of two detectors needs more than a dozen hits by itself; together they speak sooner."""
+    tails = [Tails(np.array([0.0]), np.array([0.3]))] * 2
+    both = np.ones((40, 2, 1), dtype=np.int8)
+
+    def first(together: tuple[bool, bool]) -> int:
+        alarm = Alarm(tails, 1e4, together)
+        evidence = alarm.run(both, np.zeros(40, np.int64), np.zeros((1, *alarm.shape), np.int64))
+        return int(np.argmax((evidence.e > 0).any(axis=1) | (alarm.joint(evidence.log_e) > 0)))
+
+    assert first((True, True)) < first((True, False)) == first((False, False))
+
+
+def test_together_they_keep_the_budget() -> None:
+    """On traffic that hits as often as allowed, several detectors on the same rows: the worst case, and independent."""
+    rng = np.random.default_rng(3)
+    detectors, n, clients, c = 6, 400, 500, 6 * 400 / 0.1
+    alarm = Alarm([Tails(np.array([0.0]), np.array([0.05]))] * detectors, c)
+    for alike in (True, False):
+        drawn = rng.random((n * clients, 1 if alike else detectors)) < 0.05
+        hits = np.broadcast_to(drawn, (n * clients, detectors)).astype(np.int8)[:, :, None]
+        client = np.tile(np.arange(clients), n)
+        evidence = alarm.run(hits, client, np.zeros((clients, *alarm.shape), np.int64))
+        found = np.unique(client[(evidence.e > 0).any(axis=1) | (alarm.joint(evidence.log_e) > 0)])
+        assert len(found) <= 0.1 * clients

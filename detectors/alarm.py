@@ -124,6 +124,15 @@ class Alarm:
         trail(hits, client, start.astype(np.int32), self._hit, self._miss, log_e)
         return Evidence(log_e, self.e_values(log_e))
 
+    def crosses(self, hits: Hits, client: IntArray) -> bool:
+        """Whether a detector crosses on any client, from nothing. Arguments as in ``run``."""
+        log_e = np.empty((len(hits), *self.shape), dtype=np.int64)
+        start = np.zeros((int(client.max(initial=-1)) + 1, *self.shape), dtype=np.int32)
+        trail(hits, client, start, self._hit, self._miss, log_e)
+        each = int(np.prod(self.shape))
+        rows = np.unique(np.flatnonzero(log_e.ravel() >= self._least) // each)
+        return bool(self.e_values(log_e[rows]).any())
+
     def judge(
         self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, held: DossierTable, changes: IntArray
     ) -> tuple[int, int]:

@@ -18,7 +18,7 @@ _POWERS_OF_TEN: Final = np.array([float(f"1e{n}") for n in range(309)])
 NO_LABEL: Final = -1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class EventBatch:
     """Rows of one model in arrival order; a request that carries several rows contributes several.
 

@@ -16,7 +16,7 @@ from detectors.calibration_report import CalibrationReport, ModelReport
 from detectors.digest import seed_of
 from detectors.finding import Attack
 from detectors.fingerprints import Fingerprints
-from detectors.folds import client_folds, held_out_scores
+from detectors.folds import held_out, held_out_scores
 from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
 from detectors.tail_rates import fit_tails
 from detectors.window_calibration import WindowDetectorType, calibrate_windows, clean_rows
@@ -96,11 +96,11 @@ def _model(
     window_detectors: Sequence[WindowDetectorType],
 ) -> tuple[ModelBaseline, ModelReport]:
     names, client = np.unique(np.array(clean.clients), return_inverse=True)
-    fold = client_folds(clean)
+    folds = held_out(clean)
     params, versions, tails, scores = {}, {}, {}, []
     for kind in ROW_DETECTORS:
         name = kind.info.name
-        scores.append(held_out_scores(kind, clean, fold))
+        scores.append(held_out_scores(kind, folds))
         tails[name] = fit_tails(scores[-1], client, kind.resolution)
         params[name], versions[name] = kind.fit(clean), kind.info.version
     params[Fingerprints.info.name], versions[Fingerprints.info.name] = (

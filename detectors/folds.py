@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -26,13 +28,27 @@ def client_folds(clean: EventBatch) -> IntArray:
     return np.array([fold[client] for client in clean.clients], dtype=np.int64)
 
 
-def held_out_scores(kind: RowDetectorType, clean: EventBatch, fold: IntArray) -> FloatArray:
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """One fold: the rows ``index`` of its clients, as a batch, and those of all others."""
+
+    index: IntArray
+    mine: EventBatch
+    others: EventBatch
+
+
+def held_out(clean: EventBatch) -> list[HeldOut]:
+    """The folds that have clients."""
+    fold = client_folds(clean)
+    each = [np.flatnonzero(fold == f) for f in range(FOLDS)]
+    return [HeldOut(mine, clean.take(mine), clean.take(fold != f)) for f, mine in enumerate(each) if len(mine)]
+
+
+def held_out_scores(kind: RowDetectorType, folds: Sequence[HeldOut]) -> FloatArray:
     """Scores ``(n,)`` as a stream would see them, from detectors fitted on the clients of the other folds."""
-    scores = np.full(len(clean), np.nan)
-    for f in range(FOLDS):
-        mine = np.flatnonzero(fold == f)
-        if len(mine):
-            scores[mine] = streamed(kind(kind.fit(clean.take(fold != f))), clean.take(mine))
+    scores = np.full(sum(len(fold.index) for fold in folds), np.nan)
+    for fold in folds:
+        scores[fold.index] = streamed(kind(kind.fit(fold.others)), fold.mine)
     return scores
 
 

@@ -12,6 +12,7 @@ from detectors.contract import Params
 from detectors.detail import BLOCKS, block_of_feature, detail_weights
 from detectors.digest import digest_key, params_digest, seed_of
 from detectors.exact import row_blocks
+from detectors.fit_once import fit_once
 from detectors.history import Entries, History
 from detectors.kernels.block_digests import block_digests
 from detectors.kernels.neighbours import fresh
@@ -82,8 +83,9 @@ class Queries:
         self.memory = History([*self._measured, ("label", "<i4"), ("top", "<f4")], RING)
         self.memory_key = b"queries " + params_digest({name: params[name] for name in _PARAMS})
 
-    @classmethod
-    def fit_queries(cls, clean: EventBatch) -> Params:
+    @staticmethod
+    @fit_once
+    def fit_queries(clean: EventBatch) -> Params:
         params = Scale.fit(clean)
         seed, d = seed_of(clean), clean.x.shape[1]
         signs = np.random.default_rng(seed).choice(np.array([-1, 1], dtype=np.int8), size=(DETAIL_DIMS, d))

@@ -10,6 +10,7 @@ from detectors.batch import EventBatch, IntArray, round_sig
 from detectors.contract import Params
 from detectors.digest import params_digest
 from detectors.exact import row_blocks
+from detectors.fit_once import fit_once
 from detectors.roughness import is_picture, roughness
 from detectors.rows import Inputs, Measures, Rows
 from detectors.sampling import fair_rows
@@ -44,8 +45,9 @@ class Residue:
         used = {*Subspace.PARAMS, "usual_roughness", "usual_energy"}
         self._key = b"residue " + params_digest({name: params[name] for name in used})
 
-    @classmethod
-    def fit(cls, clean: EventBatch) -> Params:
+    @staticmethod
+    @fit_once
+    def fit(clean: EventBatch) -> Params:
         params = Subspace.fit(clean, leading_only=False)
         params |= {"usual_roughness": np.array(0.0), "usual_energy": np.array(np.inf)}
         some = clean.take(fair_rows(clean, _FIT_ROWS))
@@ -53,7 +55,7 @@ class Residue:
         blocks = row_blocks(len(some), some.x.shape[1])
         leading = np.concatenate([np.sum(space.leading_coefficients(some.x[b]) ** 2, axis=1) for b in blocks])
         return params | {
-            "usual_roughness": np.array(np.median(cls(params)(some.x, some.shape)["roughness"])),
+            "usual_roughness": np.array(np.median(Residue(params)(some.x, some.shape)["roughness"])),
             "usual_energy": np.array(np.median(leading)),
         }
 

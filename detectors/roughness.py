@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.batch import FloatArray
+from detectors.kernels.pictures import laplacian_share
 
 
 def is_picture(shape: tuple[int, ...]) -> bool:
@@ -20,16 +21,13 @@ def roughness(pictures: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     The border is repeated outwards. A picture of zeros has roughness 0.
     """
     height, width, channels_last = _axes(shape)
-    images = (
-        pictures.reshape(len(pictures), height, width, -1)
-        if channels_last
-        else (np.moveaxis(pictures.reshape(len(pictures), -1, height, width), 1, 3))
-    )
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-    laplacian = 4.0 * images - padded[:, :-2, 1:-1] - padded[:, 2:, 1:-1] - padded[:, 1:-1, :-2] - padded[:, 1:-1, 2:]
-    energy = np.sum(images.reshape(len(images), -1) ** 2, axis=1)
-    rough = np.sum(laplacian.reshape(len(images), -1) ** 2, axis=1)
-    return np.asarray(np.where(energy > 0, rough / np.where(energy > 0, energy, 1.0), 0.0))
+    if channels_last:
+        images = np.moveaxis(pictures.reshape(len(pictures), height, width, -1), 3, 1)
+    else:
+        images = pictures.reshape(len(pictures), -1, height, width)
+    out = np.empty(len(pictures))
+    laplacian_share(np.ascontiguousarray(images), out)
+    return out
 
 
 def _axes(shape: tuple[int, ...]) -> tuple[int, int, bool]:

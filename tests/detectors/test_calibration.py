@@ -16,7 +16,7 @@ from detectors.calibration import CalibrationError, calibrate, client_days
 from detectors.calibration_report import CalibrationReport, ModelReport, events_limit
 from detectors.finding import Finding
 from detectors.fingerprints import Fingerprints
-from detectors.folds import FOLDS, client_folds, held_out_scores, streamed
+from detectors.folds import FOLDS, client_folds, held_out, held_out_scores, streamed
 from detectors.near_duplicate import NearDuplicate
 from detectors.panel import Panel
 from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
@@ -127,7 +127,7 @@ def test_clients_are_divided_evenly_and_never_split() -> None:
 def test_held_out_scores_come_from_detectors_that_never_saw_the_client() -> None:
     clean = honest(1, rows=400)
     fold = client_folds(clean)
-    scores = held_out_scores(NearDuplicate, clean, fold)
+    scores = held_out_scores(NearDuplicate, held_out(clean))
     first = clean.take(fold == 0)
     expected = streamed(NearDuplicate(NearDuplicate.fit(clean.take(fold != 0))), first)
     np.testing.assert_array_equal(scores[fold == 0], expected)

@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 from row_traffic import PICTURE, batch, camera, foreign, honest, inputs, noisy
+from scipy.ndimage import laplace
 
 from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray
@@ -115,6 +116,15 @@ def test_residue_of_wide_inputs_takes_the_directions_beyond_together() -> None:
     assert np.median(residue(clean)) == pytest.approx(1.0, abs=0.3)
     pushed = replace(clean, x=(clean.x + 1.0 * rng.choice([-1.0, 1.0], clean.x.shape)).astype(np.float32))
     assert residue(pushed).min() > 2.0 * residue(clean).max()
+
+
+@pytest.mark.parametrize("shape", [(4, 9), (7, 5, 3)])
+def test_roughness_is_that_of_the_laplacian_of_scipy(shape: tuple[int, ...]) -> None:
+    pictures = np.random.default_rng(8).normal(size=(6, *shape))
+    bends = [laplace(p if p.ndim == 2 else p[..., c], mode="nearest") for p in pictures for c in range(p[0, 0].size)]
+    rough = (np.stack(bends) ** 2).reshape(6, -1).sum(axis=1)
+    expected = rough / (pictures**2).reshape(6, -1).sum(axis=1)
+    np.testing.assert_allclose(roughness(pictures.reshape(6, -1), shape), expected, rtol=1e-12)
 
 
 def test_roughness_of_noise_ramps_and_nothing() -> None:

@@ -147,13 +147,13 @@ class Alarm:
         return e
 
 
-def threshold(clients_per_day: float, rows_per_client_day: float, detectors: int) -> float:
-    """The alarm's c: ``detectors * rows_per_client_day / clients_per_day``, at least 100, to 6 digits.
+def threshold(clients_per_day: float, opinions_per_client_day: float) -> float:
+    """The alarm's c: ``opinions_per_client_day / clients_per_day``, at least 100, to 6 digits.
 
-    Each detector's average run length is at least c opinions, and it has at most one a row; so a clean client that
-    is as busy as those of the clean traffic is falsely found at most ``clients_per_day`` times a day.
+    Each detector's average run length is at least c opinions; so a clean client of which all detectors together have
+    as many opinions a day as in the clean traffic is falsely found at most ``clients_per_day`` times a day.
     """
-    return float(f"{max(detectors * rows_per_client_day / clients_per_day, 100.0):.6g}")
+    return float(f"{max(opinions_per_client_day / clients_per_day, 100.0):.6g}")
 
 
 def log_bets(bounds: FloatArray) -> tuple[IntArray, IntArray]:

@@ -131,7 +131,9 @@ def test_other_files_are_no_baselines(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     blob = saved(tmp_path)
-    assert f"format 7, but this version reads format {baseline_file.FORMAT}" in refused(tmp_path, blob[:8] + b"\x07\x00" + blob[10:])
+    assert f"format 7, but this version reads format {baseline_file.FORMAT}" in refused(
+        tmp_path, blob[:8] + b"\x07\x00" + blob[10:]
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,8 +14,8 @@ no evidence.
 depend on how rows were cut into batches, and rounding down keeps the promise.
 
 Detectors also speak together. A mean of e-detectors is one itself, whatever they have to do with one another (Vovk &
-Wang 2021, arXiv 1912.06116): with c = D N / b for D detectors, ``sum_d M_d >= c`` keeps the same budget as D lines at c
-do, and is never later.
+Wang 2021, arXiv 1912.06116): as E[sum_d M_d] is at most the number of opinions of all of them, ``sum_d M_d >= c`` keeps the
+same budget as a line at c for each, and is never later.
 """
 
 from __future__ import annotations
@@ -169,13 +169,13 @@ class Alarm:
         return np.where(total >= self.threshold, total, 0.0)
 
 
-def threshold(clients_per_day: float, rows_per_client_day: float, detectors: int) -> float:
-    """The alarm's c: ``detectors * rows_per_client_day / clients_per_day``, at least 100, to 6 digits.
+def threshold(clients_per_day: float, opinions_per_client_day: float) -> float:
+    """The alarm's c: ``opinions_per_client_day / clients_per_day``, at least 100, to 6 digits.
 
-    Each detector's average run length is at least c opinions, and it has at most one a row; so a clean client that
-    is as busy as those of the clean traffic is falsely found at most ``clients_per_day`` times a day.
+    Each detector's average run length is at least c opinions; so a clean client of which all detectors together have
+    as many opinions a day as in the clean traffic is falsely found at most ``clients_per_day`` times a day.
     """
-    return float(f"{max(detectors * rows_per_client_day / clients_per_day, 100.0):.6g}")
+    return float(f"{max(opinions_per_client_day / clients_per_day, 100.0):.6g}")
 
 
 def log_bets(bounds: FloatArray) -> tuple[IntArray, IntArray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ class ModelBaseline:
         params: fitted parameters of row and window detectors, by detector name.
         versions: version of each detector in ``params``.
         tails: lines and tail rates of row detectors, by name.
+        opinions: how many of the clean rows each row detector has an opinion on, by name.
         windows: calibration of window detectors, by name (see ``detectors.window_calibration``).
         rows, clients: size of the clean traffic. client_days: its clients times the days observed.
         scores: class scores a row, 0 for none.
@@ -45,6 +46,7 @@ class ModelBaseline:
     params: Mapping[str, Params]
     versions: Mapping[str, str]
     tails: Mapping[str, Tails]
+    opinions: Mapping[str, int]
     windows: Mapping[str, Params]
     rows: int
     clients: int
@@ -58,6 +60,10 @@ class ModelBaseline:
     @property
     def rows_per_client_day(self) -> float:
         return self.rows / self.client_days
+
+    def opinions_per_client_day(self, detectors: Iterable[str]) -> float:
+        """Of these row detectors together. Raises KeyError."""
+        return sum(self.opinions[name] for name in detectors) / self.client_days
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +116,9 @@ class Baseline:
             for detector, tails in m.tails.items():
                 arrays[name, "tails", detector, "levels"] = tails.levels
                 arrays[name, "tails", detector, "bounds"] = tails.bounds
-            models[name] = _ModelMeta(m.shape, dict(m.versions), m.rows, m.clients, m.client_days, m.scores)
+            models[name] = _ModelMeta(
+                m.shape, dict(m.versions), dict(m.opinions), m.rows, m.clients, m.client_days, m.scores
+            )
         return baseline_file.encode(_Meta(models, self.sources, self.made_by), arrays)
 
     @classmethod
@@ -132,11 +140,14 @@ class Baseline:
                 tails = {detector: Tails(t["levels"], t["bounds"]) for detector, t in parts["tails"].items()}
             except (KeyError, ValueError):
                 raise BaselineError("a detector's lines or tail rates make no sense") from None
+            if m.opinions.keys() != tails.keys() or not all(0 <= n <= m.rows for n in m.opinions.values()):
+                raise BaselineError("a model's numbers of opinions make no sense")
             models[name] = ModelBaseline(
                 m.shape,
                 parts["params"],
                 m.versions,
                 tails,
+                m.opinions,
                 parts["window"],
                 m.rows,
                 m.clients,
@@ -149,6 +160,7 @@ class Baseline:
 class _ModelMeta(msgspec.Struct, frozen=True):
     shape: tuple[int, ...]
     versions: dict[str, str]
+    opinions: dict[str, int]
     rows: int
     clients: int
     client_days: float

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_BYTES: Final = 1 << 30
-FORMAT: Final = 1
+FORMAT: Final = 2
 _MAGIC: Final = b"VEDETTEB"
 _PREAMBLE: Final = struct.Struct("<8sHHIQ")
 _DIGEST: Final = 32

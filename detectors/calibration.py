@@ -120,13 +120,14 @@ def _model(
         params,
         versions,
         tails,
+        {kind.info.name: int(np.count_nonzero(~np.isnan(s))) for kind, s in zip(ROW_DETECTORS, scores, strict=True)},
         windows,
         len(clean),
         len(names),
         days,
         width,
     )
-    c = threshold(clients_per_day, baseline.rows_per_client_day, len(ROW_DETECTORS))
+    c = threshold(clients_per_day, baseline.opinions_per_client_day(tails))
     accusing = [kind.info.attack is not Attack.ABUSE for kind in ROW_DETECTORS]
     alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c, accusing)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)

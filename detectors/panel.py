@@ -67,8 +67,8 @@ class Panel:
                     f"{info.version}; calibrate again"
                 )
         names = [kind.info.name for kind in kinds]
-        self.threshold = threshold(clients_per_day, baseline.rows_per_client_day, len(kinds))
         try:
+            self.threshold = threshold(clients_per_day, baseline.opinions_per_client_day(names))
             self._detectors: dict[str, RowDetector] = {k.info.name: k(baseline.params[k.info.name]) for k in kinds}
             accusing = [kind.info.attack is not Attack.ABUSE for kind in kinds]
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold, accusing)

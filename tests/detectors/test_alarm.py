@@ -134,8 +134,8 @@ def test_scores_become_hits_above_the_line_only() -> None:
 
 
 def test_the_threshold_follows_from_the_budget() -> None:
-    assert threshold(0.01, 2000.0, 4) == pytest.approx(800_000.0)
-    assert threshold(1e9, 2000.0, 4) == 100.0
+    assert threshold(0.01, 8000.0) == pytest.approx(800_000.0)
+    assert threshold(1e9, 8000.0) == 100.0
 
 
 def test_senseless_tails_are_refused() -> None:

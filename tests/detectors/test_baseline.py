@@ -34,6 +34,7 @@ def example() -> Baseline:
         params={"near_duplicate": params, "shift": {"grid": np.arange(6.0)}, "bare": {}},
         versions={"near_duplicate": "1", "shift": "2", "bare": "1"},
         tails={"near_duplicate": tails},
+        opinions={"near_duplicate": 950},
         windows={"shift": {"scores": np.arange(4.0), "windows": np.array(4)}},
         rows=1000,
         clients=30,
@@ -58,7 +59,7 @@ def resealed(body: bytes) -> bytes:
 def with_header(header: object) -> bytes:
     raw = msgspec.msgpack.encode(header)
     padded = raw + b"\0" * (-len(raw) % 8)
-    return resealed(struct.pack("<8sHHIQ", b"VEDETTEB", 1, 0, len(raw), 0) + padded)
+    return resealed(struct.pack("<8sHHIQ", b"VEDETTEB", baseline_file.FORMAT, 0, len(raw), 0) + padded)
 
 
 def refused(path: Path, blob: bytes) -> str:
@@ -78,7 +79,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     assert loaded.models.keys() == example().models.keys()
     for name, model in example().models.items():
         other = loaded.models[name]
-        for field in ("shape", "versions", "rows", "clients", "client_days", "scores"):
+        for field in ("shape", "versions", "opinions", "rows", "clients", "client_days", "scores"):
             assert getattr(other, field) == getattr(model, field), field
         for one, again in ((model.params, other.params), (model.windows, other.windows)):
             assert again.keys() == one.keys()
@@ -104,6 +105,8 @@ def test_derived_figures() -> None:
     model = example().models["Bäume/2"]
     assert model.d == 5
     assert model.rows_per_client_day == 400.0
+    assert model.opinions_per_client_day(["near_duplicate"]) == 380.0
+    assert model.opinions_per_client_day([]) == 0.0
 
 
 def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +131,9 @@ def test_other_files_are_no_baselines(tmp_path: Path) -> None:
 
 def test_another_format_is_named(tmp_path: Path) -> None:
     blob = saved(tmp_path)
-    assert "format 7, but this version reads format 1" in refused(tmp_path, blob[:8] + b"\x07\x00" + blob[10:])
+    assert f"format 7, but this version reads format {baseline_file.FORMAT}" in refused(
+        tmp_path, blob[:8] + b"\x07\x00" + blob[10:]
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -149,7 +154,7 @@ def test_any_flipped_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, wh
 
 
 META = {"models": {}, "sources": [], "made_by": ""}
-FACTS = {"shape": [2], "versions": {}, "rows": 1, "clients": 1, "client_days": 1.0, "scores": 0}
+FACTS = {"shape": [2], "versions": {}, "opinions": {}, "rows": 1, "clients": 1, "client_days": 1.0, "scores": 0}
 
 
 @pytest.mark.parametrize(
@@ -179,6 +184,7 @@ FACTS = {"shape": [2], "versions": {}, "rows": 1, "clients": 1, "client_days": 1
             {"meta": {**META, "models": {"m": FACTS}}, "arrays": [[["m", "tails", "x", "levels"], "<f8", [0]]]},
             "lines or tail rates",
         ),
+        ({"meta": {**META, "models": {"m": {**FACTS, "opinions": {"x": 1}}}}, "arrays": []}, "numbers of opinions"),
     ],
 )
 def test_a_hostile_header_is_refused_before_anything_is_allocated(tmp_path: Path, header: object, reason: str) -> None:
@@ -186,7 +192,7 @@ def test_a_hostile_header_is_refused_before_anything_is_allocated(tmp_path: Path
 
 
 def test_a_header_longer_than_the_file_is_refused(tmp_path: Path) -> None:
-    body = struct.pack("<8sHHIQ", b"VEDETTEB", 1, 0, 1 << 30, 0) + b"\0" * 64
+    body = struct.pack("<8sHHIQ", b"VEDETTEB", baseline_file.FORMAT, 0, 1 << 30, 0) + b"\0" * 64
     assert "header is longer than the file" in refused(tmp_path, resealed(body))
 
 

@@ -66,9 +66,12 @@ def test_every_detector_gets_parameters_a_version_and_limits() -> None:
     model = made()[0].models["m"]
     rows, windows = {k.info.name for k in ROW_DETECTORS}, {k.info.name for k in WINDOW_DETECTORS}
     assert model.params.keys() == model.versions.keys() == rows | windows | {Fingerprints.info.name}
-    assert model.tails.keys() == rows
+    assert model.tails.keys() == model.opinions.keys() == rows
     assert model.windows.keys() == windows
     assert (model.shape, model.scores, model.rows, model.clients) == ((8, 8), 4, 3000, 40)
+    assert 2900 < model.opinions["near_duplicate"] < 3000
+    assert model.opinions["rate"] < 3000 / 16
+    assert model.opinions["unseen_values"] == 0
 
 
 def test_the_same_traffic_gives_the_same_baseline_and_a_file_that_works(tmp_path: Path) -> None:

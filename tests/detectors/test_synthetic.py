@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from row_traffic import PICTURE, foreign, honest, noisy
 from row_traffic import batch as rows_of
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -46,6 +47,12 @@ def test_each_kind_of_counterfeit_stands_out(detector: Alone) -> None:
     assert made.shape == (1000, D)
     scores = detector.score(batch(made, [f"client:{i}" for i in range(len(made))])).reshape(5, 200)
     assert (np.mean(scores > line, axis=1) > 0.2).all()
+
+
+def test_noise_on_pictures_is_left_to_the_detector_of_noise() -> None:
+    detector = Alone(Synthetic(Synthetic.fit(honest(1, PICTURE))))
+    assert np.isnan(detector.score(noisy("client:pgd"))).all()
+    assert np.nanmedian(detector.score(foreign("client:thief"))) > np.nanmax(detector.score(honest(2, PICTURE)))
 
 
 def test_rows_without_spread_can_be_fitted() -> None:

@@ -7,22 +7,26 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import BoolArray, EventBatch, FloatArray
+from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import params_digest
 from detectors.finding import Attack
 from detectors.history import History
-from detectors.kernels.records import unlike
+from detectors.kernels.records import asked
 from detectors.record_bands import BANDS, RecordBands
 from detectors.rows import Inputs, Measures, Rows
 from detectors.training_sketch import TrainingSketch
 
-#: Distinct queries remembered per client; 16 bytes each.
+#: Distinct queries remembered per client; 20 bytes each.
 RING: Final = 44
 #: Bands in which a query must agree with an earlier one to be taken for it, noise and all.
 _SAME: Final = 2
-_MEASURED: Final = np.dtype([("bands", "<u2", (BANDS,)), ("agreeing", "<i4")])
-_REMEMBERED: Final = np.dtype([("bands", "<u2", (BANDS,))])
+#: Bands in which a query that counts as a record agrees with one.
+_RECORD: Final = 4
+#: A client's share of records is taken as if it had sent so many other queries before.
+_PRIOR: Final = 8
+_ENTRY: Final = np.dtype([("bands", "<u2", (BANDS,)), ("agreeing", "<i4")])
+_ASKED: Final = np.dtype([("new", "?"), ("known", "<i8"), ("records", "<i8")])
 _SALTED: Final = ("median", "scale", "signs", "members", "offsets", "mix", "width")
 
 
@@ -31,11 +35,13 @@ class MembershipHits:
     Shmatikov 2017, arXiv 1610.05820; Yeom et al. 2018, arXiv 1709.01604; Carlini et al. 2022, arXiv 2112.03570), as
     they are or under a little noise (Choquette-Choo et al. 2021, arXiv 2007.14321). Other clients bring new inputs. So
 
-        s = A^2,   A: in how many of 8 bands the query agrees with a training record
+        s = A^2 (1 + r / (n + 8))
 
-    (``detectors.record_bands``), which the sketch of the training set tells without holding a row of it. A record as
-    it was has A = 8; noise of a tenth of the distance between records leaves about 6, of a half about 1. Squared,
-    so that records as they were stand out even where clean traffic lifts the lines.
+    with A the number of the 8 bands in which the query agrees with a training record (``detectors.record_bands``),
+    which the sketch of the training set tells without holding a row of it, and r those of the client's last n <= 44
+    distinct queries that were records (A >= 4). A record as it was has A = 8; noise of a tenth of the distance between
+    records leaves about 6, of a half about 1. Where clean clients send records now and then, who sends many stands out
+    by r.
 
     A query that agrees in 2 bands with one of the client's last 44 distinct ones is the same one again, and has no
     opinion: a health check, a camera over one scene, or a form sent again asks about one record once. Answers play no
@@ -57,48 +63,49 @@ class MembershipHits:
 
     def __init__(self, params: Params) -> None:
         self._bands = RecordBands(params)
-        self.memory = History(_REMEMBERED, RING)
+        self.memory = History(_ENTRY, RING)
         self.memory_key = b"records " + params_digest({name: params[name] for name in _SALTED})
 
     def score(self, rows: Rows) -> FloatArray:
-        return np.where(self._new(rows), self._measured(rows)["agreeing"].astype(np.float64) ** 2, np.nan)
+        before, agreeing = self._asked(rows), self._measured(rows)["agreeing"].astype(np.float64)
+        scores = agreeing**2 * (1.0 + before["records"] / (before["known"] + _PRIOR))
+        return np.where(before["new"], round_sig(scores), np.nan)
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
         mine = rows.take(rows.of(row))
+        before = self._asked(mine)[-1]
         return {
             "agreeing_bands": int(self._measured(mine)["agreeing"][-1]),
             "bands": BANDS,
-            "queries_compared": min(
-                int(self.memory.counts(rows.slots[row : row + 1])[0]) + int(self._new(mine)[:-1].sum()), RING
-            ),
+            "records_before": int(before["records"]),
+            "queries_before": int(before["known"]),
         }
 
     def learn(self, rows: Rows) -> None:
-        by_client = rows.order[self._new(rows)[rows.order]]
-        remembered = np.empty(len(by_client), _REMEMBERED)
-        remembered["bands"] = self._measured(rows)["bands"][by_client]
-        self.memory.append(rows.slots[by_client], remembered)
+        by_client = rows.order[self._asked(rows)["new"][rows.order]]
+        self.memory.append(rows.slots[by_client], self._measured(rows)[by_client])
         rows.forget_noted(self.memory_key)
 
     def _measured(self, rows: Rows) -> Measures:
         return rows.measured(self.memory_key, np.arange(len(rows)), self._measure)
 
     def _measure(self, x: Inputs) -> Measures:
-        out = np.empty(len(x), _MEASURED)
+        out = np.empty(len(x), _ENTRY)
         tags, out["bands"] = self._bands.of(x)
         out["agreeing"] = self._bands.agreeing(tags)
         return out
 
-    def _new(self, rows: Rows) -> BoolArray:
-        """Which rows are no earlier query of their client again, ``(n,)``."""
-        return np.asarray(rows.noted(self.memory_key, lambda: self._unlike(rows)), dtype=np.bool_)
+    def _asked(self, rows: Rows) -> Measures:
+        """Of each row whether it is no earlier query of its client again, and what the client asked before."""
+        return rows.noted(self.memory_key, lambda: self._walk(rows))
 
-    def _unlike(self, rows: Rows) -> BoolArray:
-        new = np.zeros(len(rows), dtype=np.bool_)
-        marks = np.ascontiguousarray(self._measured(rows)["bands"])
-        history = (self.memory.pool["bands"], self.memory.owned)
-        unlike(rows.order, rows.begins, rows.slots, marks, *history, RING, _SAME, new)
-        return new
+    def _walk(self, rows: Rows) -> Measures:
+        out, measured, pool = np.empty(len(rows), _ASKED), self._measured(rows), self.memory.pool
+        queries = (measured["bands"], measured["agreeing"])
+        history = (pool["bands"], pool["agreeing"], self.memory.owned)
+        found = (out["new"], out["known"], out["records"])
+        asked(rows.order, rows.begins, rows.slots, *queries, *history, RING, _SAME, _RECORD, *found)
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

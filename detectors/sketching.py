@@ -64,7 +64,8 @@ def sketch_rows(
     """
     shape = _checked(x, salt, shape)
     rows, d = len(x), math.prod(shape)
-    params = _keys(salt, d) | Scale.of(_inputs(x, _evenly(rows, min(_FIT_ROWS, max(_FIT_NUMBERS // d, 200)))), shape)
+    some = _evenly(rows, min(_FIT_ROWS, max(_FIT_NUMBERS // d, 200)))
+    params = _keys(salt, d) | _coarse(Scale.of(_inputs(x, some), shape))
     params |= {"begins": np.zeros(BANDS + 1, dtype=np.int64), "tags": np.empty(0, dtype=np.uint32)}
     params |= {"width": np.array(1.0), "bits": np.array(_TAG_BITS)}
     params["width"] = np.array(_cell_width(x, RecordBands(params)))
@@ -107,6 +108,12 @@ def _keys(salt: bytes, d: int) -> Params:
         "offsets": rng.random((BANDS, PER_BAND)),
         "mix": rng.integers(0, 1 << 63, size=(BANDS, PER_BAND + 1), dtype=np.uint64) * np.uint64(2) + np.uint64(1),
     }
+
+
+def _coarse(units: Params) -> Params:
+    """Medians to a sixteenth of their scale, scales to two digits: an exact median is some record's value."""
+    scale = round_sig(units["scale"], 2)
+    return {"median": np.round(units["median"] / scale * 16.0) / 16.0 * scale, "scale": scale}
 
 
 def _cell_width(x: Table, bands: RecordBands) -> float:

@@ -33,37 +33,53 @@ def agreeing(tags: Array, known: Array, begins: Array, out: Array) -> None:
 
 
 @kernel
-def unlike(
+def asked(
     order: Array,
     begins: Array,
     slots: Array,
     marks: Array,
-    pool: Array,
+    agreed: Array,
+    pool_marks: Array,
+    pool_agreed: Array,
     owned: Array,
     ring: int,
-    least: int,
+    same: int,
+    record: int,
     new: Array,
+    known: Array,
+    records: Array,
 ) -> None:
-    """Mark rows that agree in fewer than ``least`` bands with each of the client's last ``ring`` rows so marked.
+    """Which rows agree in fewer than ``same`` bands with each of the client's last ``ring`` such rows before them.
 
-    ``marks (n, b)``: of the rows by band; ``pool (m, b)``, ``owned``: histories.
+    Args:
+        marks: of the rows by band, ``(n, b)``; agreed: in how many bands they agree with a record, ``(n,)``; so many as
+            ``record`` make them one. ``pool_marks``, ``pool_agreed``, ``owned``: histories.
+        new: set to whether a row is one; known, records: how many the client had before it, and how many of these
+            were records, ``(n,)``.
     """
     bands = marks.shape[1]
-    known = np.empty((ring, bands), dtype=marks.dtype)
+    before = np.empty((ring, bands), dtype=marks.dtype)
+    is_record = np.empty(ring, dtype=np.int64)
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
+        held = 0
         for j in range(count):
-            known[j] = pool[begin + (oldest + j) % size]
+            at = begin + (oldest + j) % size
+            before[j], is_record[j] = pool_marks[at], pool_agreed[at] >= record
+            held += is_record[j]
         total = int(count)
         for at in range(begins[client], begins[client + 1]):
             row = order[at]
             most = 0
             for j in range(min(total, ring)):
-                same = 0
+                alike = 0
                 for band in range(bands):
-                    same += known[j, band] == marks[row, band]
-                most = max(most, same)
-            new[row] = most < least
-            if most < least:
-                known[total % ring] = marks[row]
+                    alike += before[j, band] == marks[row, band]
+                most = max(most, alike)
+            new[row], known[row], records[row] = most < same, min(total, ring), held
+            if most < same:
+                place = total % ring
+                held -= is_record[place] if total >= ring else 0
+                before[place], is_record[place] = marks[row], agreed[row] >= record
+                held += is_record[place]
                 total += 1

@@ -14,8 +14,8 @@ no evidence.
 depend on how rows were cut into batches, and rounding down keeps the promise.
 
 Detectors also speak together. A mean of e-detectors is one itself, whatever they have to do with one another (Vovk &
-Wang 2021, arXiv 1912.06116): as E[sum_d M_d] is at most the number of opinions of all of them, ``sum_d M_d >= c`` keeps the
-same budget as a line at c for each, and is never later.
+Wang 2021, arXiv 1912.06116): ``sum_d M_d`` is on average at most the number of opinions that all of them have had, so
+``sum_d M_d >= c`` keeps the same budget as a line at c for each, and is never later.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,19 +77,9 @@ class Baseline:
         """BLAKE2b of the file's contents, hex: the same traffic gives the same checksum."""
         return baseline_file.checksum(self._encoded).hex()
 
-    def save(self, path: Path) -> None:
-        """Write the file whole or not at all. Raises OSError."""
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self._encoded)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    def save(self, path: Path, mode: int = 0o644) -> None:
+        """Write the file, with these permission bits, whole or not at all. Raises OSError."""
+        baseline_file.write(path, self._encoded, mode)
 
     @classmethod
     def load(cls, path: Path) -> Baseline:

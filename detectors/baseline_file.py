@@ -1,7 +1,7 @@
 """The baseline file: a fixed preamble, a MessagePack header, raw little-endian arrays, a checksum. No pickle.
 
     offset  bytes
-    0       8      magic "VEDETTEB"
+    0       8      magic: "VEDETTEB", or that of another kind of file in this form (``Kind``)
     8       2      format version, little-endian like all that follows
     10      2      zero
     12      4      length of the header, h
@@ -17,8 +17,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
-from typing import Final, TypeVar
+import tempfile
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,10 +29,20 @@ import numpy.typing as npt
 
 MAX_BYTES: Final = 1 << 30
 FORMAT: Final = 2
-_MAGIC: Final = b"VEDETTEB"
 _PREAMBLE: Final = struct.Struct("<8sHHIQ")
 _DIGEST: Final = 32
 _DTYPES: Final = ("<f8", "<f4", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1")
+
+
+class Kind(NamedTuple):
+    """What a file is: its first 8 bytes, what people call it, and how another format of it is cured."""
+
+    magic: bytes
+    name: str
+    cure: str
+
+
+BASELINE: Final = Kind(b"VEDETTEB", "baseline", "calibrate again")
 
 #: Arrays by a key of four names.
 Arrays = dict[tuple[str, str, str, str], npt.NDArray[np.generic]]
@@ -51,7 +64,7 @@ class _Header(msgspec.Struct, frozen=True):
     arrays: list[_Entry]
 
 
-def encode(meta: msgspec.Struct, arrays: Arrays) -> bytes:
+def encode(meta: msgspec.Struct, arrays: Arrays, kind: Kind = BASELINE) -> bytes:
     """The whole file. The same parts give the same bytes, in whatever order the arrays come.
 
     Raises ValueError for an array of a type that the file does not hold.
@@ -61,23 +74,23 @@ def encode(meta: msgspec.Struct, arrays: Arrays) -> bytes:
         array = np.asarray(arrays[key])
         plain = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
         if plain.dtype.str not in _DTYPES:
-            raise ValueError(f"{key} has type {array.dtype}, which a baseline does not hold")
+            raise ValueError(f"{key} has type {array.dtype}, which a {kind.name} does not hold")
         entries.append(_Entry(key, plain.dtype.str, plain.shape))
         body.append(_padded(plain.tobytes()))
     encoder = msgspec.msgpack.Encoder(order="deterministic")
     header = encoder.encode(_Header(msgspec.Raw(encoder.encode(meta)), entries))
     length = _PREAMBLE.size + len(_padded(header)) + sum(map(len, body)) + _DIGEST
-    blob = b"".join([_PREAMBLE.pack(_MAGIC, FORMAT, 0, len(header), length), _padded(header), *body])
+    blob = b"".join([_PREAMBLE.pack(kind.magic, FORMAT, 0, len(header), length), _padded(header), *body])
     return blob + hashlib.blake2b(blob, digest_size=_DIGEST).digest()
 
 
-def decode(blob: bytes, meta_type: type[Meta]) -> tuple[Meta, Arrays]:
+def decode(blob: bytes, meta_type: type[Meta], kind: Kind = BASELINE) -> tuple[Meta, Arrays]:
     """Meta data and arrays. Raises BaselineError."""
-    if len(blob) < _PREAMBLE.size + _DIGEST or blob[:8] != _MAGIC:
-        raise BaselineError("not a Vedette baseline")
+    if len(blob) < _PREAMBLE.size + _DIGEST or blob[:8] != kind.magic:
+        raise BaselineError(f"not a Vedette {kind.name}")
     _, version, _, header_length, length = _PREAMBLE.unpack_from(blob)
     if version != FORMAT:
-        raise BaselineError(f"format {version}, but this version reads format {FORMAT}; calibrate again")
+        raise BaselineError(f"format {version}, but this version reads format {FORMAT}; {kind.cure}")
     if length != len(blob):
         raise BaselineError(f"{len(blob)} bytes where {length} were written: cut short or damaged")
     if checksum(blob) != hashlib.blake2b(blob[:-_DIGEST], digest_size=_DIGEST).digest():
@@ -102,6 +115,21 @@ def decode(blob: bytes, meta_type: type[Meta]) -> tuple[Meta, Arrays]:
         arrays[entry.key] = np.frombuffer(blob, entry.dtype, count, start).reshape(entry.shape)
         start += size + -size % 8
     return meta, arrays
+
+
+def write(path: Path, blob: bytes, mode: int) -> None:
+    """Write the file, with these permission bits, whole or not at all. Raises OSError."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def checksum(blob: bytes) -> bytes:

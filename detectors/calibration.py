@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,8 +18,10 @@ from detectors.digest import seed_of
 from detectors.finding import Attack
 from detectors.fingerprints import Fingerprints
 from detectors.folds import held_out, held_out_scores
-from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS
+from detectors.membership_hits import SketchedMembershipHits
+from detectors.registry import ROW_DETECTORS, WINDOW_DETECTORS, RowDetectorType
 from detectors.tail_rates import fit_tails
+from detectors.training_sketch import TrainingSketch
 from detectors.window_calibration import WindowDetectorType, calibrate_windows, clean_rows
 
 LEAST_EVENTS: Final = 300
@@ -37,6 +40,7 @@ def calibrate(
     window_s: float = 60.0,
     sample_rows: int = 500,
     window_detectors: Callable[[str], Sequence[WindowDetectorType]] = lambda _model: WINDOW_DETECTORS,
+    training_sketches: Mapping[str, TrainingSketch] = MappingProxyType({}),
     sources: Sequence[Source] = (),
     made_by: str = "",
     salt: bytes = b"",
@@ -51,18 +55,23 @@ def calibrate(
         clients_per_day: false-alarm budget that the report speaks of; the baseline does not depend on it.
         window_s: length of a window, seconds. sample_rows: rows a window's sample keeps.
         window_detectors: those of a model, by its name.
+        training_sketches: of models' training sets; those models get ``detectors.membership_hits``.
         sources, made_by: written into the baseline.
         salt: a secret on which all random choices depend besides the traffic: who has all of the traffic but not the
             salt cannot tell which queries have the same fingerprint.
 
-    Raises CalibrationError for models with fewer than 300 events or 20 clients, all of them named.
+    Raises CalibrationError for models with fewer than 300 events or 20 clients, all of them named, and for sketches of
+    other models or of rows of another shape.
     """
     _check(batches_by_model)
+    _check_sketches(batches_by_model, training_sketches)
     models, reports = {}, []
     keyed = hashlib.blake2b(salt, digest_size=32).digest() if salt else b""
     for name, clean in sorted(batches_by_model.items()):
         clean = replace(clean, salt=keyed)
-        models[name], report = _model(clean, clients_per_day, window_s, sample_rows, window_detectors(name))
+        sketched = [SketchedMembershipHits(training_sketches[name])] if name in training_sketches else []
+        kinds = (*ROW_DETECTORS, *sketched)
+        models[name], report = _model(clean, clients_per_day, window_s, sample_rows, kinds, window_detectors(name))
         reports.append(report)
     return Baseline(models, tuple(sources), made_by), CalibrationReport(tuple(reports))
 
@@ -88,17 +97,30 @@ def _check(batches_by_model: Mapping[str, EventBatch]) -> None:
         raise CalibrationError("; ".join(short))
 
 
+def _check_sketches(batches_by_model: Mapping[str, EventBatch], sketches: Mapping[str, TrainingSketch]) -> None:
+    for name, sketch in sketches.items():
+        if name not in batches_by_model:
+            raise CalibrationError(f"there is a training sketch of model {name!r}, but no clean traffic of it")
+        shape = tuple(batches_by_model[name].shape)
+        if tuple(sketch.shape) != shape:
+            raise CalibrationError(
+                f"model {name!r}: the training sketch is of rows of shape {tuple(sketch.shape)}, the clean requests "
+                f"have {shape}; make the sketch with that shape"
+            )
+
+
 def _model(
     clean: EventBatch,
     clients_per_day: float,
     window_s: float,
     sample_rows: int,
+    row_detectors: Sequence[RowDetectorType],
     window_detectors: Sequence[WindowDetectorType],
 ) -> tuple[ModelBaseline, ModelReport]:
     names, client = np.unique(np.array(clean.clients), return_inverse=True)
     folds = held_out(clean)
     params, versions, tails, scores = {}, {}, {}, []
-    for kind in ROW_DETECTORS:
+    for kind in row_detectors:
         name = kind.info.name
         scores.append(held_out_scores(kind, folds))
         tails[name] = fit_tails(scores[-1], client, kind.resolution)
@@ -120,7 +142,7 @@ def _model(
         params,
         versions,
         tails,
-        {kind.info.name: int(np.count_nonzero(~np.isnan(s))) for kind, s in zip(ROW_DETECTORS, scores, strict=True)},
+        {kind.info.name: int(np.count_nonzero(~np.isnan(s))) for kind, s in zip(row_detectors, scores, strict=True)},
         windows,
         len(clean),
         len(names),
@@ -128,8 +150,8 @@ def _model(
         width,
     )
     c = threshold(clients_per_day, baseline.opinions_per_client_day(tails))
-    accusing = [kind.info.attack is not Attack.ABUSE for kind in ROW_DETECTORS]
-    alarm = Alarm([tails[kind.info.name] for kind in ROW_DETECTORS], c, accusing)
+    accusing = [kind.info.attack is not Attack.ABUSE for kind in row_detectors]
+    alarm = Alarm([tails[kind.info.name] for kind in row_detectors], c, accusing)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)
     evidence = alarm.run(alarm.hits(np.stack(scores, axis=1)), client, start)
     found = len(np.unique(client[evidence.e.any(axis=1) | (alarm.joint(evidence.log_e) > 0)]))
@@ -142,7 +164,7 @@ def _model(
         falsely_found=found,
         hits_needed={
             kind.info.name: int(n)
-            for kind, n in zip(ROW_DETECTORS, alarm.hits_needed(), strict=True)
+            for kind, n in zip(row_detectors, alarm.hits_needed(), strict=True)
             if np.isfinite(tails[kind.info.name].levels).all()
         },
     )

@@ -49,11 +49,6 @@ class RowDetector(Protocol):
 
     def __init__(self, params: Params) -> None: ...
 
-    @classmethod
-    def fit(cls, clean: EventBatch) -> Params:
-        """Reference statistics from clean traffic of many clients, in event order."""
-        ...
-
     def score(self, rows: Rows) -> FloatArray:
         """Suspicion, float64 ``(n,)``; larger is worse; NaN = no opinion (warm-up, missing outputs)."""
         ...

@@ -18,7 +18,7 @@ from detectors.exact import figure
 from detectors.finding import Attack, Finding
 from detectors.journal import Journal
 from detectors.panel_state import PanelState
-from detectors.registry import ROW_DETECTORS
+from detectors.registry import row_detectors
 from detectors.rows import Rows
 from detectors.stretches import stretches
 
@@ -58,7 +58,7 @@ class Panel:
         self._ttl_s = ttl_s
         self._max_clients = max_clients
         self._max_bytes = max_state_mb * 2**20
-        kinds = [kind for kind in ROW_DETECTORS if kind.info.name not in disabled]
+        kinds = [kind for kind in row_detectors(baseline.versions) if kind.info.name not in disabled]
         for info in (kind.info for kind in kinds):
             made_with = baseline.versions.get(info.name)
             if made_with != info.version:

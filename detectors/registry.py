@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, Protocol
 
 from detectors.batch import EventBatch
 from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
+from detectors.membership_hits import MembershipHits
 from detectors.near_duplicate import NearDuplicate
 from detectors.noise_floor import NoiseFloor
 from detectors.noise_residue import NoiseResidue
@@ -21,8 +23,8 @@ from detectors.variants import Variants
 from detectors.window_calibration import WindowDetectorType
 
 
-class RowDetectorType(Protocol):
-    """A class of row detectors: fits parameters, makes a detector from them."""
+class CalibratedRowDetectorType(Protocol):
+    """A class of row detectors: makes a detector from calibrated parameters."""
 
     @property
     def info(self) -> DetectorInfo: ...
@@ -35,9 +37,15 @@ class RowDetectorType(Protocol):
         """Smallest difference in score that means anything; calibration keeps its lines that far apart."""
         ...
 
-    def fit(self, clean: EventBatch) -> Params: ...
-
     def __call__(self, params: Params) -> RowDetector: ...
+
+
+class RowDetectorType(CalibratedRowDetectorType, Protocol):
+    """One whose parameters can be fitted."""
+
+    def fit(self, clean: EventBatch) -> Params:
+        """Reference statistics from clean traffic of many clients, in event order."""
+        ...
 
 
 ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
@@ -54,4 +62,12 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     Confidence,
 )
 
+#: Those that only models have for which calibration was given more than clean traffic.
+OPTIONAL_ROW_DETECTORS: Final[tuple[CalibratedRowDetectorType, ...]] = (MembershipHits,)
+
 WINDOW_DETECTORS: Final[tuple[WindowDetectorType, ...]] = (ShiftDetector,)
+
+
+def row_detectors(calibrated: Container[str]) -> tuple[CalibratedRowDetectorType, ...]:
+    """Row detectors of a model in order: all that every model has, and of the optional ones those ``calibrated``."""
+    return (*ROW_DETECTORS, *(kind for kind in OPTIONAL_ROW_DETECTORS if kind.info.name in calibrated))

@@ -30,14 +30,19 @@ class Scale:
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        x = clean.x[fair_rows(clean, _FIT_ROWS)].astype(np.float64)
+        return cls.of(clean.x[fair_rows(clean, _FIT_ROWS)], clean.shape)
+
+    @staticmethod
+    def of(rows: npt.NDArray[np.float32], shape: tuple[int, ...]) -> Params:
+        """Medians and scales of ``rows (n, d)`` of inputs of that shape."""
+        x = rows.astype(np.float64)
         seen = ~np.isnan(x).all(axis=0)
         median, iqr, sd = np.zeros(x.shape[1]), np.zeros(x.shape[1]), np.zeros(x.shape[1])
         if seen.any():
             low, median[seen], high = np.nanquantile(x[:, seen], [0.25, 0.5, 0.75], axis=0)
             iqr[seen] = (high - low) / 1.349
             sd[seen] = np.nanstd(x[:, seen], axis=0)
-        if len(clean.shape) > 1:
+        if len(shape) > 1:
             whole = float(np.sqrt(np.mean(sd**2)))
             scale = np.full(x.shape[1], whole if whole > 0 else 1.0)
         else:

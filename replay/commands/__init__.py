@@ -10,6 +10,7 @@ from replay.commands.evaluate import evaluate
 from replay.commands.record import record
 from replay.commands.replay import replay
 from replay.commands.simulate import simulate
+from replay.commands.sketch import sketch
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     for name, command in (
         ("demo", demo),
         ("calibrate", calibrate),
+        ("sketch", sketch),
         ("replay", replay),
         ("record", record),
         ("simulate", simulate),

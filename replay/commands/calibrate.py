@@ -20,6 +20,7 @@ from monitor.errors import UserError
 from monitor.secret import read_secret
 from monitor.settings import Detection
 from replay.clean_traffic import clean_batches
+from replay.sketch_options import sketch_notes, training_sketches
 from responders.text import visible
 
 
@@ -27,6 +28,16 @@ def calibrate(
     clean: Annotated[list[Path], typer.Argument(help="Recordings of clean traffic (.jsonl, .gz, .zst, .vdt).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Baseline file to write.")],
     config: ConfigOption = None,
+    training_sketch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[MODEL=]FILE",
+            help="Sketch of a model's training set (see `vedette sketch`), to look for membership inference with; "
+            "once a model. MODEL= may be left out if the traffic is of one model. The baseline then holds the sketch, "
+            "and only its owner may read it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Learn what clean traffic looks like: reference statistics and thresholds, per model, into one file.
 
@@ -39,6 +50,9 @@ def calibrate(
         traffic = clean_batches(clean)
     if traffic.bad:
         console.print(f"[yellow]{traffic.bad} lines are no events and were left out[/]")
+    sketches = training_sketches(training_sketch or [], traffic.batches)
+    for line in sketch_notes(sketches, traffic.batches):
+        console.print(Text(visible(line, 1000)))
     with console.status(f"calibrating on {traffic.events} events of {traffic.clients} clients"):
         try:
             baseline, report = calibration.calibrate(
@@ -47,13 +61,17 @@ def calibrate(
                 window_s=settings.windows.size_s,
                 sample_rows=settings.windows.sample_rows,
                 window_detectors=lambda model: window_detector_types(settings.detection, model),
-                sources=[Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in clean],
+                training_sketches={model: one.sketch for model, one in sketches.items()},
+                sources=[
+                    Source(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+                    for path in (*clean, *(one.path for one in sketches.values()))
+                ],
                 made_by=f"vedette {version('vedette')}",
                 salt=_salt(settings.detection),
             )
         except ValueError as error:
             raise UserError(str(error)) from error
-    baseline.save(output)
+    baseline.save(output, 0o600 if sketches else 0o644)
     for line in report.lines():
         console.print(Text("  " * line.startswith(" ") + visible(line, 1000)))
     typer.echo(f"written: {output}")

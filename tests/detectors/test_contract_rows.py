@@ -14,7 +14,9 @@ from row_traffic import PICTURE, TABLE, batch, bisection, cut, honest, merged, n
 from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
-from detectors.registry import ROW_DETECTORS, RowDetectorType
+from detectors.membership_hits import MembershipHits
+from detectors.registry import OPTIONAL_ROW_DETECTORS, ROW_DETECTORS, RowDetectorType
+from detectors.sketching import sketch_rows
 
 
 def with_missing(clean: EventBatch) -> EventBatch:
@@ -57,7 +59,22 @@ LIVE = {name: mixed(clean) for name, clean in TRAFFIC.items()}
 Case = tuple[RowDetectorType, Params, EventBatch]
 
 
-@pytest.fixture(scope="module", params=ROW_DETECTORS, ids=lambda kind: kind.info.name)
+class OfCleanRecords:
+    """``MembershipHits`` of a model that was trained on every third row of its clean traffic."""
+
+    info, costly, resolution = MembershipHits.info, MembershipHits.costly, MembershipHits.resolution
+
+    def fit(self, clean: EventBatch) -> Params:
+        return sketch_rows(clean.x[::3], b"the salt of all tests", clean.shape).params
+
+    def __call__(self, params: Params) -> MembershipHits:
+        return MembershipHits(params)
+
+
+KINDS: tuple[RowDetectorType, ...] = (*ROW_DETECTORS, OfCleanRecords())
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.info.name)
 def kind(request: pytest.FixtureRequest) -> RowDetectorType:
     found: RowDetectorType = request.param
     return found
@@ -216,6 +233,8 @@ def test_infinite_and_huge_inputs_are_survived(kind: RowDetectorType) -> None:
 
 
 def test_names_and_versions_are_distinct_and_set() -> None:
-    names = [kind.info.name for kind in ROW_DETECTORS]
+    kinds = (*ROW_DETECTORS, *OPTIONAL_ROW_DETECTORS)
+    names = [kind.info.name for kind in kinds]
     assert len(set(names)) == len(names)
-    assert all(kind.info.version and kind.info.title and kind.resolution > 0 for kind in ROW_DETECTORS)
+    assert set(names) == {kind.info.name for kind in KINDS}
+    assert all(kind.info.version and kind.info.title and kind.resolution > 0 for kind in kinds)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.quality.adaptive import ID, publish_adaptive
 from bench.quality.evasion.attempt import Attempt, Task, attempt
 from bench.quality.evasion.campaign import hidden, shuffled
-from bench.quality.evasion.cost import Trial, cheapest, cost_factor
+from bench.quality.evasion.cost import Trial, cheapest, cost_factor, least_of_one
 from bench.quality.evasion.disguise import Disguise, heeded
 from bench.quality.evasion.strategy import PLAIN, STRATEGIES, Strategy
 from bench.results import Table
@@ -38,6 +38,12 @@ def test_the_cheapest_strategy_is_the_one_with_the_least_cost_among_those_that_e
     assert cheapest([plain]) is None
 
 
+def test_a_lucky_attacker_is_counted_apart() -> None:
+    trials = [trial(NOISE, True, 2.0, None), trial(NOISE, True, 1.5, 4, "x"), trial(NOISE, False, 1.0, None)]
+    assert cheapest(trials) is None
+    assert least_of_one(trials) == 2.0
+
+
 class _Kept(Run):
     def publish(self, table: Table) -> None:
         self.tables = [*getattr(self, "tables", []), table]
@@ -53,6 +59,7 @@ def test_the_table_names_the_cheapest_evasion_and_what_falls_short(tmp_path) -> 
         ("none", "works 1/1 at 1.0; found 1/1 after 5, near_duplicate", "works 1/1 at 1.0; found 1/1 after 5, x"),
         ("noise 0.05", "-", "works 1/1 at 3.0; found 0/1"),
         ("**least cost factor to evade**", "**> 12**, none evaded", "**3.0** (noise 0.05)"),
+        ("least of any one trial that evades", "-", "3.0"),
     ]
     assert [short.partition(":")[0] for short in run.short] == ["quality-adaptive, simba on tumours"]
 

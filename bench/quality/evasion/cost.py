@@ -45,6 +45,11 @@ def cost_factor(trials: Sequence[Trial]) -> float | None:
     return median(costs) if 2 * len(costs) > len(trials) else None
 
 
+def least_of_one(trials: Iterable[Trial]) -> float | None:
+    """Least cost factor of any single trial that evades: what a lucky attacker pays."""
+    return min((trial.cost for trial in trials if trial.evades), default=None)
+
+
 def cheapest(trials: Iterable[Trial]) -> Cheapest | None:
     """Over all strategies in the trials; None if no strategy evades."""
     by_strategy: dict[Strategy, list[Trial]] = {}

@@ -57,7 +57,7 @@ STRATEGIES: Final = (
     *(Strategy(noise_sd=sd) for sd in (0.01, 0.02, 0.05, 0.1)),
     Strategy(noise_sd=0.05, votes=5),
     Strategy(noise_sd=0.1, votes=5),
-    *(Strategy(noise_sd=sd, guided=True) for sd in (0.02, 0.05, 0.1, 0.2)),
+    *(Strategy(noise_sd=sd, guided=True) for sd in (0.02, 0.03, 0.05, 0.1, 0.2)),
     Strategy(moves=0.5),
     Strategy(moves=1.0, votes=5),
     Strategy(moves=0.5, noise_sd=0.05, guided=True),
@@ -71,8 +71,7 @@ STRATEGIES: Final = (
     Strategy(decoys=4),
     Strategy(decoys=9),
     Strategy(noise_sd=0.05, guided=True, victims=4),
-    Strategy(noise_sd=0.1, guided=True, decoys=1),
-    Strategy(noise_sd=0.1, guided=True, decoys=4),
+    *(Strategy(noise_sd=sd, guided=True, decoys=m) for sd in (0.03, 0.1, 0.2) for m in (1, 4)),
 )
 
 #: What ``--quick`` tries.

@@ -41,7 +41,7 @@ class Strategy:
             f"last decimal ±{self.jitter}" if self.jitter else "",
             f"mean of {self.votes}" if self.votes > 1 else "",
             f"{self.victims} victims shuffled" if self.victims > 1 else "",
-            f"{self.decoys} decoys" if self.decoys else "",
+            f"{self.decoys} decoy{'s' if self.decoys > 1 else ''}" if self.decoys else "",
             "guided by it" if self.guided else "",
         ]
         return ", ".join(part for part in parts if part) or "none"

@@ -1,4 +1,5 @@
-"""Query-pattern attacks and honest clients: what the default detectors, Blacklight and PRADA say of each.
+"""Query-pattern attacks and honest clients: what the default detectors, Blacklight and PRADA say of each; and what it
+costs attackers who know the detectors to stay unfound (``bench.quality.adaptive``).
 
     python -m bench.quality [--quick] [--seeds 5] [--sets mnist,tumours,claims] [--jobs 2]
 
@@ -17,6 +18,9 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from bench.quality.adaptive import SEEDS, publish_adaptive
+from bench.quality.evasion.trials import SETS as ADAPTIVE_SETS
+from bench.quality.evasion.trials import trials
 from bench.quality.judge import judged
 from bench.quality.recordings import SETS
 from bench.quality.scores import Scored
@@ -47,10 +51,18 @@ def main() -> None:
             results[waiting[future]] = future.result()
             name, seed = waiting[future]
             print(f"{done} of {len(cases)} recordings judged: {name}, seed {seed}", file=sys.stderr, flush=True)
+        adaptive = [
+            processes.submit(trials, name, min(args.seeds, SEEDS), args.quick)
+            for name in names
+            if name in ADAPTIVE_SETS
+        ]
+        evading = [trial for future in adaptive for trial in future.result()]
     scored = [one for case in cases for one in results[case]]
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch), command, args.quick)
         publish_all(run, scored, {name: data_set(name).space.features for name in names})
+        if evading:
+            publish_adaptive(run, evading)
     if run.short:
         print("falls short:\n  " + "\n  ".join(run.short), file=sys.stderr)
         sys.exit(1)

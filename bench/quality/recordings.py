@@ -48,6 +48,12 @@ def recorded(data_set: str, seed: int) -> Recorded:
     return Recorded(data_set, seed, attacked, clean)
 
 
+def clean_recording(data_set: str, seed: int) -> Path:
+    """The recording to calibrate on alone."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return _made(f"{data_set}-clean", seed)
+
+
 def _made(name: str, seed: int) -> Path:
     path = CACHE / f"{name}-{seed}-{_digest()}.vdt.zst"
     truth = _truth_path(path)

@@ -24,11 +24,11 @@ def to_batches(events: Sequence[Event], widths: Mapping[str, int] | None = None)
     Args:
         widths: by model, how many scores a row of it has; events of these models are aligned to it first.
     """
-    keys = [_key(e) for e in events]
+    keys = [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
     kinds = {keys[0]} if keys and keys.count(keys[0]) == len(keys) else set(keys)
     if widths and any(widths.get(model, width) != width for model, _, width in kinds):
         events = [align_scores(e, widths[e.model]) if e.model in widths else e for e in events]
-        keys = [_key(e) for e in events]
+        keys = [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
         kinds = set(keys)
     if len(kinds) == 1:
         return [_batch(events, np.arange(len(events)))]
@@ -36,10 +36,6 @@ def to_batches(events: Sequence[Event], widths: Mapping[str, int] | None = None)
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
     return [_batch([events[i] for i in index], np.asarray(index, dtype=np.int64)) for index in groups.values()]
-
-
-def _key(event: Event) -> _Key:
-    return event.model, event.shape, 0 if event.scores is None else event.scores.shape[1]
 
 
 def align_scores(event: Event, width: int) -> Event:
@@ -67,7 +63,7 @@ def _batch(events: Sequence[Event], index: IntArray) -> EventBatch:
         model=events[0].model,
         ids=per_row([e.id for e in events]),
         ts=ts if one_each else np.repeat(ts, rows),
-        clients=per_row([e.client for e in events]),
+        clients=per_row([f"client:{e.client_id}" if e.client_id else e.client for e in events]),  # mostly no call
         x=np.concatenate([e.x for e in events]),
         shape=events[0].shape,
         labels=_labels(events, rows, scores),

@@ -55,8 +55,8 @@ def sketch_rows(
     ``x`` is read in blocks, so it may be a memory map of more than fits into memory. The width of a cell is twice the
     5 % quantile of the distance of a record to its nearest different one (of up to 50,000 and 1,000 records), or
     narrower: in a given band at most 2 % of the records may share a cell with another one. Fingerprints are cut
-    down to log2(n) + 10 bits: that is enough to know a record by 2 of 8 bands, and whoever tries cells that no record is
-    in finds one in 1,024 of them taken all the same.
+    down to log2(n) + 10 bits: that is enough to know a record by 2 of 8 bands, and of cells that no record is in one in
+    1,024 seems taken all the same.
 
     Args:
         salt: at least 16 bytes that nobody else knows; the same rows and salt give the same sketch.

@@ -70,7 +70,11 @@ class RecordBands:
 
     def of(self, x: Inputs) -> tuple[Tags, Marks]:
         """Tags and marks of rows ``(n, d)``, ``(n, 8)`` each."""
-        places = np.floor(self.sums(x)[:, self._members] / self._width + self._offsets)
+        return self.of_sums(self.sums(x))
+
+    def of_sums(self, z: FloatArray) -> tuple[Tags, Marks]:
+        """Tags and marks of rows with these ``sums``."""
+        places = np.floor(z[:, self._members] / self._width + self._offsets)
         cells = np.clip(places, -_MOST, _MOST).astype(np.int64).view(np.uint64)
         hashes = _mixed((cells * self._mix[:, :-1]).sum(axis=2) + self._mix[:, -1])
         return (hashes >> np.uint64(64 - self._bits)).astype(np.uint32), (hashes & np.uint64(0xFFFF)).astype(np.uint16)

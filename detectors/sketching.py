@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from detectors.batch import round_sig
+from detectors.batch import FloatArray, round_sig
 from detectors.contract import Params
 from detectors.record_bands import BANDS, DIMS, PER_BAND, RecordBands
 from detectors.rows import Inputs
@@ -35,6 +35,9 @@ _APART_QUANTILE: Final = 0.05
 #: spread is rounding, and not another record.
 _CELL: Final = 2.0
 _LEAST_WIDTH: Final = 2.0**-4
+#: Cells are made narrower until no more of the records share one with another record, in a given band.
+_MOST_SHARED: Final = 0.02
+_NARROWER: Final = 0.85
 
 Table = npt.NDArray[Any]
 
@@ -50,9 +53,10 @@ def sketch_rows(
     """The sketch of rows ``x (n, ...)``, in any numeric type, as the model gets them; NaN is a missing value.
 
     ``x`` is read in blocks, so it may be a memory map of more than fits into memory. The width of a cell is twice the
-    5 % quantile of the distance of a record to its nearest different one (of up to 50,000 and 1,000 records).
-    Fingerprints are cut down to log2(n) + 10 bits: that is enough to know a record by 2 of 8 bands, and leaves whoever
-    guesses at one band's cell with a thousand times more false matches than there are true ones.
+    5 % quantile of the distance of a record to its nearest different one (of up to 50,000 and 1,000 records), or
+    narrower: in a given band at most 2 % of the records may share a cell with another one. Fingerprints are cut
+    down to log2(n) + 10 bits: that is enough to know a record by 2 of 8 bands, and of cells that no record is in one in
+    1,024 seems taken all the same.
 
     Args:
         salt: at least 16 bytes that nobody else knows; the same rows and salt give the same sketch.
@@ -68,7 +72,7 @@ def sketch_rows(
     params = _keys(salt, d) | _coarse(Scale.of(_inputs(x, some), shape))
     params |= {"begins": np.zeros(BANDS + 1, dtype=np.int64), "tags": np.empty(0, dtype=np.uint32)}
     params |= {"width": np.array(1.0), "bits": np.array(_TAG_BITS)}
-    params["width"] = np.array(_cell_width(x, RecordBands(params)))
+    params["width"] = np.array(_cell_width(x, params))
     bands = RecordBands(params)
     tags = np.empty((rows, BANDS), dtype=np.uint32)
     step = max(block_numbers // d, 1)
@@ -116,18 +120,27 @@ def _coarse(units: Params) -> Params:
     return {"median": np.round(units["median"] / scale * 16.0) / 16.0 * scale, "scale": scale}
 
 
-def _cell_width(x: Table, bands: RecordBands) -> float:
-    step = max(_BLOCK_NUMBERS // math.prod(x.shape[1:]), 1)
+def _cell_width(x: Table, keys: Params) -> float:
+    bands, step = RecordBands(keys), max(_BLOCK_NUMBERS // math.prod(x.shape[1:]), 1)
     others = _evenly(len(x), _NEIGHBOURS)
     z = np.concatenate([bands.sums(_inputs(x, others[a : a + step])) for a in range(0, len(others), step)])
-    probes = z[_evenly(len(z), _PROBES)]
-    nearest = np.full(len(probes), np.inf)
+    z = np.unique(z, axis=0)
+    nearest = np.full(len(probes := z[_evenly(len(z), _PROBES)]), np.inf)
     for start in range(0, len(z), _PROBES):
         distances = cdist(probes, z[start : start + _PROBES]) / math.sqrt(DIMS)
         nearest = np.minimum(nearest, np.where(distances > 0, distances, np.inf).min(axis=1))
     nearest = nearest[np.isfinite(nearest)]
-    apart = float(np.quantile(nearest, _APART_QUANTILE)) if len(nearest) else 0.0
-    return float(round_sig(np.array([max(_CELL * apart, _LEAST_WIDTH)]))[0])
+    width = _CELL * float(np.quantile(nearest, _APART_QUANTILE)) if len(nearest) else _LEAST_WIDTH
+    while width > _LEAST_WIDTH and _shared(z, width, keys) * len(x) / len(others) > _MOST_SHARED:
+        width *= _NARROWER
+    return float(round_sig(np.array([max(width, _LEAST_WIDTH)]))[0])
+
+
+def _shared(z: FloatArray, width: float, keys: Params) -> float:
+    """Share of different records that share a band's cell with another one."""
+    tags = RecordBands(keys | {"width": np.array(width)}).of_sums(z)[0]
+    alone = [np.count_nonzero(np.unique(tags[:, band], return_counts=True)[1] == 1) for band in range(BANDS)]
+    return 1.0 - sum(alone) / tags.size
 
 
 def _evenly(rows: int, most: int) -> npt.NDArray[np.int64]:

@@ -20,6 +20,8 @@ from detectors.sampling import fair_rows
 _KIND: Final = baseline_file.Kind(b"VEDETTES", "training sketch", "make it again")
 _SECTION: Final = ("", "sketch", "", "")
 _SAMPLE_ROWS: Final = 2000
+#: If more clean requests are training records, asking about them tells nobody from an honest client.
+MOST_COMMON: Final = 0.2
 
 
 class SketchError(ValueError):

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from detectors.batch import EventBatch
-from detectors.training_sketch import SketchError, TrainingSketch
+from detectors.training_sketch import MOST_COMMON, SketchError, TrainingSketch
 from monitor.errors import UserError
 
 #: Requests and training set spread alike; by so much less or more they are hardly in the same units.
 _MOST_RATIO: Final = 10.0
-#: If more clean requests are near training records, asking about those says little.
-_MANY: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +38,29 @@ def training_sketches(options: Iterable[str], batches: Mapping[str, EventBatch])
     return found
 
 
-def sketch_notes(sketches: Mapping[str, NamedSketch], batches: Mapping[str, EventBatch]) -> list[str]:
-    """What a person should know of each sketch beside the clean traffic; none of those that do not fit it at all."""
-    notes = []
+def usable(
+    sketches: Mapping[str, NamedSketch], batches: Mapping[str, EventBatch]
+) -> tuple[dict[str, NamedSketch], list[str]]:
+    """The sketches without those of records that honest clients ask about as well, and what a person should know.
+
+    Those of another shape than the clean traffic are left for calibration to refuse.
+    """
+    kept, notes = dict(sketches), list[str]()
     for model, one in sketches.items():
         clean, sketch = batches[model], one.sketch
         if tuple(clean.shape) != tuple(sketch.shape):
-            continue  # calibration refuses it
+            continue
         share, ratio = sketch.hit_share(clean), sketch.spread_ratio(clean)
         notes.append(f"{model}: {share:.2g} of the clean requests are training records, or nearly")
-        if share > _MANY:
-            notes.append("  that is many: membership_hits will find little, since honest clients ask about them too")
+        if share > MOST_COMMON:
+            del kept[model]
+            notes.append("  the sketch is left out: asking about them tells nobody from an honest client")
         if not 1.0 / _MOST_RATIO < ratio < _MOST_RATIO:
             notes.append(
                 f"  clean requests are spread {ratio:.2g} times as widely as the training set: are both in the same "
                 "units, scaled and encoded alike?"
             )
-    return notes
+    return kept, notes
 
 
 def _model_and_path(option: str, batches: Mapping[str, EventBatch]) -> tuple[str, Path]:

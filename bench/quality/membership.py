@@ -33,7 +33,7 @@ from detectors.panel import Panel
 from detectors.registry import ROW_DETECTORS
 from detectors.sketching import sketch_rows
 from detectors.tail_rates import fit_tails
-from detectors.training_sketch import TrainingSketch
+from detectors.training_sketch import MOST_COMMON, TrainingSketch
 from monitor.settings import Detection
 from replay.clean_traffic import clean_batches
 from replay.simulate.datasets import DataSet, data_set
@@ -132,6 +132,10 @@ def judge(name: str, seed: int, table: Table) -> None:
     recording, data = recorded(name, seed), data_set(name)
     sketch = sketch_rows(data.split.train.x, _SALT, data.space.shape)
     [clean] = clean_batches([recording.clean]).batches.values()
+    if (share := sketch.hit_share(clean)) > MOST_COMMON:
+        why = f"left out: {share:.0%} of the clean requests are training records"
+        table.row(f"{name}, {len(data.split.train):,}", why, "-", "-", "-")
+        return
     baseline = calibrated(clean, sketch)
     honest = honest_rows(recording)
     accused = [{f.subject.key for f in found_by(watch(name, baseline), parts(rows))} for rows in (clean, honest)]

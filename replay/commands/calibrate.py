@@ -20,7 +20,7 @@ from monitor.errors import UserError
 from monitor.secret import read_secret
 from monitor.settings import Detection
 from replay.clean_traffic import clean_batches
-from replay.sketch_options import sketch_notes, training_sketches
+from replay.sketch_options import training_sketches, usable
 from responders.text import visible
 
 
@@ -50,8 +50,8 @@ def calibrate(
         traffic = clean_batches(clean)
     if traffic.bad:
         console.print(f"[yellow]{traffic.bad} lines are no events and were left out[/]")
-    sketches = training_sketches(training_sketch or [], traffic.batches)
-    for line in sketch_notes(sketches, traffic.batches):
+    sketches, notes = usable(training_sketches(training_sketch or [], traffic.batches), traffic.batches)
+    for line in notes:
         console.print(Text(visible(line, 1000)))
     with console.status(f"calibrating on {traffic.events} events of {traffic.clients} clients"):
         try:

@@ -23,7 +23,7 @@ from replay.demo.workspace import shipped
 from replay.recording import RecordingWriter
 from replay.simulate.datasets.space import DECIMALS
 from replay.simulate.served import served_model
-from replay.sketch_options import NamedSketch, sketch_notes
+from replay.sketch_options import NamedSketch, usable
 from replay.training_set import read_training_set
 
 START_TS = 1_763_600_000.0
@@ -248,9 +248,13 @@ def test_people_are_told_of_units_and_of_common_records(tmp_path: Path) -> None:
     people = served_model("tumours").data.split.a.x
     batch = next(iter(to_batches([e for i in range(20) for e in measured(1, people, f"c-{i}", 10)])))
     own = NamedSketch(tmp_path, sketch_rows(batch.x, SALT.encode()))
-    assert "that is many" in " ".join(sketch_notes({"tumours": own}, {"tumours": batch}))
+    kept, notes = usable({"tumours": own}, {"tumours": batch})
+    assert not kept
+    assert "left out" in " ".join(notes)
     other = NamedSketch(tmp_path, sketch_rows(batch.x * 255.0, SALT.encode()))
-    assert "same units" in " ".join(sketch_notes({"tumours": other}, {"tumours": batch}))
+    kept, notes = usable({"tumours": other}, {"tumours": batch})
+    assert kept == {"tumours": other}
+    assert "same units" in " ".join(notes)
 
 
 def test_a_table_with_too_many_rows_is_refused_before_it_fills_memory(

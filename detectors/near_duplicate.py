@@ -12,9 +12,8 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.neighbours import compare
-from detectors.queries import DIMS, RING, Queries
+from detectors.queries import RING, Queries
 from detectors.rows import Rows
-from detectors.spacing import between_clients, sample
 
 #: Neighbours this much farther than the nearest one still count as near: a bisection has one on either side.
 SLACK: Final = 1.1
@@ -69,9 +68,7 @@ class NearDuplicate(Queries):
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
         params = cls.fit_queries(clean)
-        rows, clients = sample(clean)
-        z = Queries(params).projected(clean.x[rows])[:, :DIMS]
-        return params | {"radius": np.array(between_clients(z, clients, _RADIUS_QUANTILE))}
+        return params | {"radius": np.array(Queries(params).spacing(clean, _RADIUS_QUANTILE))}
 
     def score(self, rows: Rows) -> FloatArray:
         compared = self._compare(rows)

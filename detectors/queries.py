@@ -19,7 +19,7 @@ from detectors.kernels.neighbours import fresh
 from detectors.outline import amplitudes, outline_weights
 from detectors.rows import Inputs, Measures, Rows
 from detectors.scale import Scale
-from detectors.spacing import sample, spacing_floor
+from detectors.spacing import between_clients, sample, spacing_floor
 
 #: Distinct queries remembered per client; 88 bytes each, 112 if they are pictures.
 RING: Final = 44
@@ -104,6 +104,11 @@ class Queries:
         queries = Queries(params)
         floor = spacing_floor(clean, lambda x: queries.projected(x)[:, DIMS:], RING)
         return params | {"detail_floor": np.array(floor)}
+
+    def spacing(self, clean: EventBatch, quantile: float) -> float:
+        """Quantile of the distances of ``z`` between rows of different clients, in standard units."""
+        rows, clients = sample(clean)
+        return between_clients(self.projected(clean.x[rows])[:, :DIMS], clients, quantile)
 
     def remembered(self, rows: Rows) -> Entries:
         """What is to be remembered of each row."""

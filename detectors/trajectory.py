@@ -11,9 +11,8 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.neighbours import count_turns
-from detectors.queries import DIMS, RING, Queries
+from detectors.queries import RING, Queries
 from detectors.rows import Rows
-from detectors.spacing import between_clients, sample
 
 _QUANTILE: Final = 0.005
 #: Share of the distance between different clients' queries at which two are steps of one search.
@@ -49,9 +48,7 @@ class Trajectory(Queries):
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
         params = cls.fit_queries(clean)
-        rows, clients = sample(clean)
-        z = Queries(params).projected(clean.x[rows])[:, :DIMS]
-        return params | {"radius": np.array(_STEP * between_clients(z, clients, _QUANTILE))}
+        return params | {"radius": np.array(_STEP * Queries(params).spacing(clean, _QUANTILE))}
 
     def score(self, rows: Rows) -> FloatArray:
         turns, _ = self._turns(rows)

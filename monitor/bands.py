@@ -20,7 +20,7 @@ from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
 
 #: Distinct rows of one client that are looked at in one window.
-QUOTA: Final = 32
+QUOTA: Final = 8
 #: Rows of one message.
 _PART_ROWS: Final = 20_000
 

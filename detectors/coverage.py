@@ -16,7 +16,7 @@ from detectors.residue import Residue
 from detectors.rows import Rows
 from detectors.sampling import fair_rows
 
-REFERENCES: Final = 512
+REFERENCES: Final = 256
 
 
 class Coverage(Regions):
@@ -26,7 +26,7 @@ class Coverage(Regions):
 
         s = sqrt(d_3^2 / q + max(residue^2 - 1, 0) * [the residue is not noise])
 
-    with d_3 the distance to the third nearest of up to 512 clean rows along the q leading principal directions, each
+    with d_3 the distance to the third nearest of up to 256 clean rows along the q leading principal directions, each
     in units of its standard deviation. The residue (``detectors.residue``) is what those directions leave out; a clean
     input with noise is no input of another kind, and is looked at by ``noise_residue``.
     Only rows in a place new to their client have an opinion (``detectors.regions``).

@@ -5,33 +5,21 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from detectors.band_entries import EMPTY, Entries, encode, joined, objects
+from detectors.band_entries import Entries, encode
 from detectors.batch import EventBatch, FloatArray
-from detectors.fingerprints import BANDS, Fingerprints, ranks
+from detectors.fingerprints import Fingerprints
 from detectors.quota import window_index
-from monitor.event import ANONYMOUS
+from monitor.band_rows import BandRows, compared, thinned
 from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
 
-#: Distinct rows of one client that are looked at in one window.
-QUOTA: Final = 8
 #: Rows of one message.
 _PART_ROWS: Final = 20_000
-
-
-class _Rows(msgspec.Struct, array_like=True):
-    """Some rows as they came: columns as bytes, clients and request ids."""
-
-    n: int
-    columns: tuple[bytes, bytes, bytes, bytes, bytes]
-    clients: tuple[str, ...]
-    events: tuple[str, ...]
 
 
 class _Open(msgspec.Struct, array_like=True):
@@ -39,7 +27,7 @@ class _Open(msgspec.Struct, array_like=True):
 
     rows: int = 0
     saved: int = 0
-    pieces: list[_Rows] = []
+    pieces: list[BandRows] = []
 
 
 class _Piece(msgspec.Struct, array_like=True):
@@ -47,7 +35,7 @@ class _Piece(msgspec.Struct, array_like=True):
 
     baseline: str
     rows: int
-    pieces: list[_Rows]
+    pieces: list[BandRows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +105,11 @@ class PartitionBands:
         self._gone = []
         for (index, model), window in self._open.items():
             if len(window.pieces) > window.saved:
-                new = _Piece(self._plan.baseline, window.rows, window.pieces[window.saved :])
+                thin = thinned(window.pieces[window.saved :])
+                new = _Piece(self._plan.baseline, window.rows, [thin])
                 changes[f"{index}/{window.saved}/{model}"] = msgspec.msgpack.encode(new)
-                window.saved = len(window.pieces)
+                window.pieces[window.saved :] = [thin]
+                window.saved += 1
         return changes
 
     def restore(self, state: Mapping[str, bytes]) -> None:
@@ -146,7 +136,7 @@ class PartitionBands:
             rows.ts.tobytes(),
             rows.labels.tobytes(),
         )
-        window.pieces.append(_Rows(len(rows), columns, rows.clients, rows.ids))
+        window.pieces.append(BandRows(len(rows), columns, rows.clients, rows.ids))
 
     def _close(self, key: WindowKey) -> _Open:
         window = self._open.pop(key)
@@ -155,52 +145,9 @@ class PartitionBands:
         return window
 
     def _slot(self, key: WindowKey, window: _Open) -> BandSlot:
-        return BandSlot(self._partition, key[0], key[1], window.rows, _compared(window.pieces))
+        return BandSlot(self._partition, key[0], key[1], window.rows, compared(window.pieces))
 
 
 def _place(name: str) -> tuple[int, int, str]:
     index, number, model = name.split("/", 2)
     return int(index), int(number), model
-
-
-def _compared(pieces: list[_Rows]) -> Entries:
-    """The rows that are compared, once for each band."""
-
-    def column(which: int, kind: str, *shape: int) -> npt.NDArray[Any]:
-        return np.frombuffer(b"".join(p.columns[which] for p in pieces), kind).reshape(-1, *shape)
-
-    clients = [client for piece in pieces for client in piece.clients]
-    events = [event for piece in pieces for event in piece.events]
-    names: dict[str, int] = {}
-    who = np.array([names.setdefault(client, len(names)) for client in clients], dtype=np.int32)
-    digests = column(2, "<i8").astype(np.int64)
-    order = np.lexsort((digests, who))
-    new = np.append(True, (who[order][1:] != who[order][:-1]) | (digests[order][1:] != digests[order][:-1]))
-    distinct = order[new & (who[order] != names.get(ANONYMOUS, -1))]
-    if not len(distinct):
-        return EMPTY
-    distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
-    begins = np.flatnonzero(np.append(True, who[distinct][1:] != who[distinct][:-1]))
-    counts = np.diff(np.append(begins, len(distinct)))
-    rank = np.arange(len(distinct)) - np.repeat(begins, counts)
-    kept = np.repeat(np.minimum(counts, QUOTA), counts)[rank < QUOTA].astype(np.int32)
-    some = distinct[rank < QUOTA]
-    order = np.argsort(some, kind="stable")
-    some, kept = some[order], kept[order]
-    cells = column(1, "<i8", BANDS)[some].astype(np.int64)
-    one = Entries(
-        cells[:, 0],
-        column(0, "<i2", 12)[some].astype(np.int16),
-        digests[some],
-        column(3, "<f8")[some].astype(np.float64),
-        (column(4, "<i8")[some] & 0x7FFFFFFF).astype(np.int32),
-        kept,
-        who[some],
-        tuple(names),
-        objects([events[i] for i in some.tolist()]),
-    )
-    bands = [
-        Entries(cells[:, band], one.z, one.digests, one.ts, one.labels, one.kept, one.who, one.clients, one.events)
-        for band in range(BANDS)
-    ]
-    return joined(bands)

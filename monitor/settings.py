@@ -76,7 +76,7 @@ class Overload(_Base, frozen=True):
 
 class Stream(_Base, frozen=True):
     #: Records judged together at most.
-    batch_events: int = 2000
+    batch_events: int = 4000
     batch_within_s: float = 0.1
     max_event_bytes: int = 8 * 1024 * 1024
     #: Live only: an event further ahead of the wall clock than this is rejected. None for replays of recordings.

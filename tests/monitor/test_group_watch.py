@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from detectors.finding import Finding
 from detectors.registry import ROW_DETECTORS
-from monitor.bands import QUOTA, BandSlot, PartitionBands
+from monitor.band_rows import QUOTA
+from monitor.bands import BandSlot, PartitionBands
 from monitor.columns import to_batches
 from monitor.core import Core
 from monitor.engine import Engine, bands_scope, partition_scope

@@ -16,7 +16,7 @@ import msgspec
 from detectors.finding import Finding
 from monitor.errors import UserError
 from monitor.incidents import Incident
-from responders.database import transaction
+from responders.database import connect, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scopes (scope TEXT PRIMARY KEY, owner TEXT NOT NULL, next_offset INTEGER NOT NULL);
@@ -69,8 +69,7 @@ class Store:
             path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             # Several threads use this connection; a reader must not see a transaction that may be rolled back.
             self._lock = threading.RLock()
-            self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db = connect(path)
             # WAL with NORMAL: after power loss the newest transactions may be gone, never torn; offsets go with
             # them, so Kafka delivers again what they covered.
             self._db.execute("PRAGMA synchronous=NORMAL")

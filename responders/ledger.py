@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from responders.database import transaction
+from responders.database import connect, transaction
 from responders.decision import ActionType, Decision, Status
 from responders.record import ActionRecord, LogEntry
 
@@ -69,8 +68,7 @@ class Ledger:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._mutex = threading.RLock()
-        self._db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db = connect(path, _BUSY_TIMEOUT_S)
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
 

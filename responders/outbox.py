@@ -11,7 +11,7 @@ import msgspec
 
 from responders.backoff import MAX_RETRY_AFTER_S, retry_delay_s
 from responders.channel import Pending, SendError, severity_rank
-from responders.database import transaction
+from responders.database import connect, transaction
 from responders.notice import Notice
 from responders.outbox_rows import BACKLOG, DUE, NEXT, SCHEMA, encoded, pending, urgent
 
@@ -36,10 +36,9 @@ class Outbox:
     """
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        self._db = connect(path)
         self._db.row_factory = sqlite3.Row
         self._lock = threading.RLock()
-        self._db.execute("PRAGMA journal_mode=WAL")
         # A message lost to a power cut is never announced again, since the ledger holds its action as done: so FULL.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA)

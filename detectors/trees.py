@@ -11,9 +11,9 @@ from detectors.batch import BoolArray, FloatArray, IntArray, round_sig
 from detectors.contract import Params
 from detectors.kernels.trees import add_up
 
-_TREES: Final = 40
-_LEAVES: Final = 12
-_DEPTH: Final = 4
+_TREES: Final = 60
+_LEAVES: Final = 16
+_DEPTH: Final = 5
 _LEAST_LEAF: Final = 20
 
 

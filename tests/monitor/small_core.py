@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from detectors.band_entries import encode
 from detectors.baseline import Baseline
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Finding
 from detectors.panel import Panel
+from monitor.band_rows import BandRows, compared
 from monitor.core import Core
 from monitor.engine import Change, Engine
 from monitor.event import Event
@@ -182,16 +184,15 @@ class Seen:
         known = {key: ts for key, ts in ids.items() if ts >= watermark - DEDUPE_S}
         return known, self.remembered(), self.collected(), counts, rest
 
-    def collected(self) -> dict[tuple[str, str, str], list[tuple[str, str, float]]]:
-        """Rows of open windows that are to be compared, by scope, window and model: request, client, time."""
-        found: dict[tuple[str, str, str], list[tuple[str, str, float]]] = {}
+    def collected(self) -> dict[tuple[str, str, str], bytes]:
+        """Rows of open windows that would be compared, by scope, window and model."""
+        found: dict[tuple[str, str, str], list[BandRows]] = {}
         numbered = [(scope, *key.split("/", 3)[1:], blob) for (scope, key), blob in self.state.items()
                     if key.startswith("band/")]  # fmt: skip
         for scope, index, _, model, blob in sorted(numbered, key=lambda part: int(part[2])):
-            for _, columns, clients, events in msgspec.msgpack.decode(blob)[2]:
-                times = np.frombuffer(columns[3], "<f8").tolist()
-                found.setdefault((scope, index, model), []).extend(zip(events, clients, times, strict=True))
-        return found
+            _, _, pieces = msgspec.msgpack.decode(blob, type=tuple[str, int, list[BandRows]])
+            found.setdefault((scope, index, model), []).extend(pieces)
+        return {key: encode(compared(pieces)) for key, pieces in found.items()}
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:
         """What panels that take over would know, by scope, model and client."""

@@ -7,13 +7,14 @@ import time
 from typing import Final
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from monitor.kafka_connect import admin_client
 from monitor.settings import Kafka
 
-#: A broker that has just started makes its offsets topic first.
-_TRIES: Final = 10
+#: A broker that has just started makes its offsets topic first, or reads it, or hands it to another.
+_PASSING: Final = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
+_TRIES: Final = 30
 _PAUSE_S: Final = 0.3
 
 
@@ -51,12 +52,12 @@ class GroupOffsets:
 def committed(admin: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """The group's offsets by partition. Waits some seconds for a broker that has just started.
 
-    Raises what kafka-python raises, CoordinatorNotAvailableError if no broker answers for groups.
+    Raises what kafka-python raises, ``_PASSING`` if no broker answers for groups.
     """
     for _ in range(_TRIES - 1):
         try:
             return _ask(admin, group)
-        except CoordinatorNotAvailableError:
+        except _PASSING:
             time.sleep(_PAUSE_S)
     return _ask(admin, group)
 

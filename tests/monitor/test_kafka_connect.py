@@ -187,7 +187,7 @@ def test_a_wrong_password_is_told_but_not_shown(
     secured: Secured, mechanism: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TEST_KAFKA_PASSWORD", "wr0ng-0ne")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "kafka"):
         text = refusal(secured.sasl("vedette", mechanism))
     assert f"refuses the login of 'vedette' with {mechanism}: SaslAuthenticationFailedError" in text
     assert "wr0ng-0ne" not in text + caplog.text
@@ -198,7 +198,11 @@ def test_a_password_is_in_no_log_of_a_login(
     secured: Secured, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("TEST_KAFKA_PASSWORD", "right")
-    with caplog.at_level(logging.DEBUG), admin_client(secured.sasl("vedette", "SCRAM-SHA-256")) as admin:
+    with (
+        caplog.at_level(logging.DEBUG),
+        caplog.at_level(logging.DEBUG, "kafka"),  # whatever level another test has left there
+        admin_client(secured.sasl("vedette", "SCRAM-SHA-256")) as admin,
+    ):
         admin.list_topics()
     assert "'sasl_plain_username': 'vedette'" in caplog.text  # the client does log its options
     assert "'right'" not in caplog.text

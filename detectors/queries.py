@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, round_sig
 from detectors.contract import Params
 from detectors.detail import BLOCKS, block_of_feature, detail_weights
 from detectors.digest import digest_key, params_digest, seed_of
@@ -122,13 +122,19 @@ class Queries:
         return queries
 
     def learn(self, rows: Rows) -> None:
-        queries = self.remembered(rows)
+        by_client = rows.order[self.new(rows)[rows.order]]
+        self.memory.append(rows.slots[by_client], self.remembered(rows)[by_client])
+        rows.forget_noted(self.memory_key)
+
+    def new(self, rows: Rows) -> BoolArray:
+        """Which rows are none of their client's 44 distinct queries before them, ``(n,)``; not to be written to."""
+        return rows.noted(self.memory_key, lambda: self._new(rows))
+
+    def _new(self, rows: Rows) -> BoolArray:
+        keys, known = self.remembered(rows)["key"], (self.memory.pool["key"], self.memory.owned)
         new = np.empty(len(rows), dtype=np.bool_)
-        fresh(
-            rows.order, rows.begins, rows.slots, queries["key"], self.memory.pool["key"], self.memory.owned, RING, new
-        )
-        by_client = rows.order[new[rows.order]]
-        self.memory.append(rows.slots[by_client], queries[by_client])
+        fresh(rows.order, rows.begins, rows.slots, keys, *known, RING, new)
+        return new
 
     def known(self, rows: Rows, row: int) -> int:
         """With how many earlier queries of its client a row is compared, given the memory and the rows before it."""

@@ -1,6 +1,6 @@
 """Walks of rows through their clients' latest distinct queries: how alike they are in detail, in outline, in parts.
 
-Fresh rows are those that are none of the queries before them (``fresh`` in ``neighbours``).
+Fresh rows, marked in ``new``, are those that are none of the queries before them (``fresh`` in ``neighbours``).
 """
 
 from __future__ import annotations
@@ -20,37 +20,31 @@ def least_detail(
     order: Array,
     begins: Array,
     slots: Array,
-    pool_key: Array,
+    new: Array,
     pool_detail: Array,
-    q_key: Array,
     q_detail: Array,
     owned: Array,
     ring: int,
     squared: Array,
 ) -> None:
-    """Squared distance in detail, whole steps, of fresh rows (see ``fresh``) to the nearest query before them.
+    """Squared distance in detail, whole steps, of fresh rows to the nearest query before them.
 
     ``squared``: int64, -1 for repeats and without an earlier query. ``pool_detail``, ``q_detail``: int16 ``(m, 12)``.
     """
-    keys = np.empty(ring, dtype=np.int64)
     detail = np.empty((12, ring), dtype=np.int64)
     distance = np.empty(ring, dtype=np.int64)
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = pool_key[at]
             for k in range(12):
                 detail[k, j] = pool_detail[at, k]
         total = int(count)
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
             m = min(total, ring)
-            seen = False
-            for j in range(m):
-                seen |= keys[j] == q_key[row]
             squared[row] = -1
-            if seen:
+            if not new[row]:
                 continue
             if m > 0:
                 distance[:m] = 0
@@ -63,7 +57,6 @@ def least_detail(
                     least = min(least, distance[j])
                 squared[row] = least
             at = total % ring
-            keys[at] = q_key[row]
             for k in range(12):
                 detail[k, at] = q_detail[row, k]
             total += 1
@@ -74,9 +67,8 @@ def equal_blocks(
     order: Array,
     begins: Array,
     slots: Array,
-    pool_key: Array,
+    new: Array,
     pool_blocks: Array,
-    q_key: Array,
     q_blocks: Array,
     owned: Array,
     ring: int,
@@ -84,30 +76,25 @@ def equal_blocks(
     best: Array,
     equal: Array,
 ) -> None:
-    """Second largest weight, over the queries before them, of the blocks that fresh rows (see ``fresh``) share with it.
+    """Second largest weight, over the queries before them, of the blocks that fresh rows share with it.
 
     Args:
         pool_blocks, q_blocks: int64 ``(m, 2)``, sixteen hashes of a byte. weights: ``(16, 256)``, of each value.
         best: NaN for repeats and without an earlier query, 0 with a single one.
         equal: int64, how many blocks some query shares that has at least this weight.
     """
-    keys = np.empty(ring, dtype=np.int64)
     blocks = np.empty((ring, 2), dtype=np.int64)
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = pool_key[at]
             blocks[j, 0], blocks[j, 1] = pool_blocks[at, 0], pool_blocks[at, 1]
         total = int(count)
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
             m = min(total, ring)
-            seen = False
-            for j in range(m):
-                seen |= keys[j] == q_key[row]
             best[row], equal[row] = np.nan, 0
-            if seen:
+            if not new[row]:
                 continue
             if m > 0:
                 best[row] = 0.0
@@ -129,7 +116,6 @@ def equal_blocks(
                     equal[row] = same
                 best[row] = second
             at = total % ring
-            keys[at] = q_key[row]
             blocks[at, 0], blocks[at, 1] = q_blocks[row, 0], q_blocks[row, 1]
             total += 1
 
@@ -139,10 +125,9 @@ def third_ratio(
     order: Array,
     begins: Array,
     slots: Array,
-    pool_key: Array,
+    new: Array,
     pool_detail: Array,
     pool_outline: Array,
-    q_key: Array,
     q_detail: Array,
     q_outline: Array,
     owned: Array,
@@ -151,22 +136,20 @@ def third_ratio(
     ratios: Array,
     figures: Array,
 ) -> None:
-    """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows (see
-    ``fresh``) to the queries before them, if all squared distances in detail are at least ``least``.
+    """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows
+    to the queries before them, if all squared distances in detail are at least ``least``.
 
     Args:
         pool_detail, pool_outline, q_detail, q_outline: int16 ``(m, 12)``.
         ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three, or some query is nearer.
         figures: int64 ``(n, 2)``, the two squared distances.
     """
-    keys = np.empty(ring, dtype=np.int64)
     known = np.empty((2, 12, ring), dtype=np.int64)
     squared = np.empty((2, ring), dtype=np.int64)
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = pool_key[at]
             for k in range(12):
                 known[0, k, j] = pool_detail[at, k]
                 known[1, k, j] = pool_outline[at, k]
@@ -174,12 +157,9 @@ def third_ratio(
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
             m = min(total, ring)
-            seen = False
-            for j in range(m):
-                seen |= keys[j] == q_key[row]
             ratios[row] = np.nan
             figures[row, 0], figures[row, 1] = 0, 0
-            if seen:
+            if not new[row]:
                 continue
             if m > 0:
                 squared[:, :m] = 0
@@ -209,7 +189,6 @@ def third_ratio(
                 if i3 >= 0:
                     figures[row, 0], figures[row, 1] = squared[0, i3], squared[1, i3]
             at = total % ring
-            keys[at] = q_key[row]
             for k in range(12):
                 known[0, k, at], known[1, k, at] = q_detail[row, k], q_outline[row, k]
             total += 1

@@ -1,4 +1,7 @@
-"""Walks of rows through their clients' latest distinct queries."""
+"""Walks of rows through their clients' latest distinct queries.
+
+Fresh rows, marked in ``new``, are those that are none of the queries before them (``fresh``).
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,10 @@ def compare(
     order: Array,
     begins: Array,
     slots: Array,
-    pool_key: Array,
+    new: Array,
     pool_label: Array,
     pool_top: Array,
     pool_z: Array,
-    q_key: Array,
     q_label: Array,
     q_top: Array,
     q_z: Array,
@@ -55,17 +57,16 @@ def compare(
     pairs: Array,
     figures: Array,
 ) -> int:
-    """Distances of fresh rows (see ``fresh``) to the queries before them, and the near pairs; their number.
+    """Distances of fresh rows to the queries before them, and the near pairs; their number.
 
     Args:
-        pool_key, pool_label, pool_top, pool_z: of the histories' entries: key, label, top probability, and 8
-            coordinates, ``(m, 8)``. ``q_key``, ...: of the rows likewise.
+        pool_label, pool_top, pool_z: of the histories' entries: label, top probability, and 8 coordinates, ``(m, 8)``.
+            ``q_label``, ...: of the rows likewise.
         nearest: set to each row's least distance, infinite without an earlier query, NaN for repeats.
         pairs: int64 ``(p, 3)``, set to row, distinct queries back, and whether labels differ, of each pair nearer than
             ``radius`` and ``slack`` times the row's least distance. ``figures``: ``(p, 2)``, set to distance and change
             of the top probability, 0 if unknown.
     """
-    keys = np.empty(ring, dtype=np.int64)
     labels = np.empty(ring, dtype=np.int64)
     tops = np.empty(ring)
     z = np.empty((8, ring))
@@ -75,7 +76,6 @@ def compare(
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = pool_key[at]
             labels[j] = pool_label[at]
             tops[j] = pool_top[at]
             for k in range(8):
@@ -84,10 +84,7 @@ def compare(
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
             m = min(total, ring)
-            seen = False
-            for j in range(m):
-                seen |= keys[j] == q_key[row]
-            if seen:
+            if not new[row]:
                 nearest[row] = np.nan
                 continue
             q = q_z[row]
@@ -112,7 +109,6 @@ def compare(
                         figures[n, 1] = 0.0 if change != change else change  # NaN
                         n += 1
             at = total % ring
-            keys[at] = q_key[row]
             labels[at] = q_label[row]
             tops[at] = q_top[row]
             for k in range(8):
@@ -126,10 +122,9 @@ def count_turns(
     order: Array,
     begins: Array,
     slots: Array,
-    pool_key: Array,
+    new: Array,
     pool_label: Array,
     pool_z: Array,
-    q_key: Array,
     q_label: Array,
     q_z: Array,
     owned: Array,
@@ -138,12 +133,11 @@ def count_turns(
     turns: Array,
     near: Array,
 ) -> None:
-    """How often the label changes along the queries near each fresh row (see ``fresh``), oldest first, and the row.
+    """How often the label changes along the queries near each fresh row, oldest first, and the row.
 
     ``turns``: int64, 0 if it does not change at the row itself, -1 for repeats and without an earlier query.
     ``near``: int64, queries nearer than ``radius``.
     """
-    keys = np.empty(ring, dtype=np.int64)
     labels = np.empty(ring, dtype=np.int64)
     z = np.empty((8, ring))
     squared = np.empty(ring)
@@ -151,7 +145,6 @@ def count_turns(
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
             at = begin + (oldest + j) % size
-            keys[j] = pool_key[at]
             labels[j] = pool_label[at]
             for k in range(8):
                 z[k, j] = pool_z[at, k]
@@ -159,11 +152,8 @@ def count_turns(
         for place in range(begins[client], begins[client + 1]):
             row = order[place]
             m = min(total, ring)
-            seen = False
-            for j in range(m):
-                seen |= keys[j] == q_key[row]
             turns[row], near[row] = -1, 0
-            if seen:
+            if not new[row]:
                 continue
             squared[:m] = 0.0
             for k in range(8):
@@ -180,7 +170,6 @@ def count_turns(
                         last = labels[j]
                 turns[row] = turns[row] + 1 if last >= 0 and q_label[row] != last else 0
             at = total % ring
-            keys[at] = q_key[row]
             labels[at] = q_label[row]
             for k in range(8):
                 z[k, at] = q_z[row, k]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import zstandard
 
 from detectors.kernels.links import link
+from detectors.run_ranks import run_ranks
 
 #: Earlier rows of its cell that a row is compared with, and how many of them may be of one client.
 BACK: Final = 64
@@ -185,19 +186,11 @@ def _latest(rows: Entries) -> npt.NDArray[np.bool_]:
     keep = np.zeros(len(rows), dtype=np.bool_)
     backwards = np.arange(len(rows))[::-1]
     mine = backwards[np.lexsort((rows.who[backwards], rows.cells[backwards]))]
-    few = mine[_rank(rows.cells[mine], rows.who[mine]) < PER_CLIENT]
+    few = mine[run_ranks(rows.cells[mine], rows.who[mine]) < PER_CLIENT]
     few = np.sort(few)[::-1]
     few = few[np.argsort(rows.cells[few], kind="stable")]
-    keep[few[_rank(rows.cells[few], np.zeros(len(few), np.int32)) < BACK]] = True
+    keep[few[run_ranks(rows.cells[few]) < BACK]] = True
     return keep
-
-
-def _rank(cells: npt.NDArray[np.int64], who: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Place of each row among those with the same cell and client, which lie together."""
-    if not len(cells):
-        return np.empty(0, np.int64)
-    begins = np.flatnonzero(np.append(True, (cells[1:] != cells[:-1]) | (who[1:] != who[:-1])))
-    return np.arange(len(cells)) - np.repeat(begins, np.diff(np.append(begins, len(cells))))
 
 
 _COLUMNS: Final = (("cells", "<i8"), ("z", "<i2"), ("digests", "<i8"), ("ts", "<f8"), ("labels", "<i4"))

@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from detectors.batch import FloatArray, IntArray
+from detectors.digest import text_bytes
 from detectors.kernels.names import MODULUS, count_names
 
 #: Clients are counted by hash into this many buckets, so that a window's size does not grow with its clients.
@@ -32,13 +33,7 @@ def client_counts(clients: Sequence[str], salt: bytes) -> IntArray:
     hash functions*, 1979).
     """
     counts = np.zeros(BUCKETS, dtype=np.int64)
-    text = "".join(clients)
-    if text.isascii():
-        raw, lengths = text.encode(), np.fromiter(map(len, clients), np.int64, len(clients))
-    else:
-        names = [client.encode("utf-8", "surrogatepass") for client in clients]
-        raw, lengths = b"".join(names), np.fromiter(map(len, names), np.int64, len(names))
-    count_names(np.frombuffer(raw, np.uint8), lengths, *_secret(salt), counts)
+    count_names(*text_bytes(clients), *_secret(salt), counts)
     return counts
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import IntArray
-from detectors.roughness import is_picture
+from detectors.pictures import as_images, as_rows, is_picture
 
 #: Blocks that an input is cut into; tiles of a picture lie in four rows of four.
 BLOCKS: Final = 16
@@ -23,8 +23,8 @@ def detail_weights(signs: npt.NDArray[np.int8], shape: tuple[int, ...]) -> npt.N
     """
     if not is_picture(shape):
         return signs.copy()
-    images = _images(signs.astype(np.int64), shape)
-    return _flat(_laplacian(_laplacian(images)), shape).astype(np.int8)
+    images = as_images(signs.astype(np.int64), shape)
+    return as_rows(_laplacian(_laplacian(images)), shape).astype(np.int8)
 
 
 def block_of_feature(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -43,29 +43,14 @@ def block_of_feature(shape: tuple[int, ...], rng: np.random.Generator) -> npt.ND
 
 def image_axes(shape: tuple[int, ...]) -> tuple[IntArray, IntArray, int, int]:
     """Row and column of each feature of a picture, ``(d,)``, its height and its width."""
-    image = _images(np.zeros((1, int(np.prod(shape))), dtype=np.int64), shape)
-    _, height, width, _ = image.shape
-    rows = image + np.arange(height)[None, :, None, None]
-    columns = image + np.arange(width)[None, None, :, None]
-    return _flat(rows, shape)[0], _flat(columns, shape)[0], height, width
+    image = as_images(np.zeros((1, int(np.prod(shape))), dtype=np.int64), shape)
+    height, width = image.shape[2:]
+    rows = image + np.arange(height)[:, None]
+    columns = image + np.arange(width)
+    return as_rows(rows, shape)[0], as_rows(columns, shape)[0], height, width
 
 
 def _laplacian(images: IntArray) -> IntArray:
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    around = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1] + padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     return np.asarray(4 * images - around)
-
-
-def _images(rows: IntArray, shape: tuple[int, ...]) -> IntArray:
-    """Rows ``(n, d)`` as ``(n, height, width, channels)``."""
-    images = rows.reshape(len(rows), *shape)
-    return np.moveaxis(images, 1, 3) if _channels_first(shape) else images.reshape(*images.shape[:3], -1)
-
-
-def _flat(images: IntArray, shape: tuple[int, ...]) -> IntArray:
-    images = np.moveaxis(images, 3, 1) if _channels_first(shape) else images
-    return images.reshape(len(images), -1)
-
-
-def _channels_first(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and shape[2] > 4

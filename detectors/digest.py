@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,15 +49,28 @@ def text_digests(texts: Sequence[str]) -> npt.NDArray[np.int64]:
 
     64-bit FNV-1a: quick, but collisions can be made. Use it only where whoever makes one gains nothing.
     """
+    raw, lengths = text_bytes(texts)
+    out = np.empty(len(texts), dtype=np.uint64)
+    fnv1a(raw, np.cumsum(lengths), out)
+    return np.maximum(out, np.uint64(1)).view(np.int64)
+
+
+def text_bytes(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """UTF-8 of all texts, one behind the other, and the length of each in bytes, ``(n,)``."""
     joined = "".join(texts)
     if joined.isascii():
-        raw, lengths = joined.encode(), list(map(len, texts))
+        raw, lengths = joined.encode(), np.fromiter(map(len, texts), np.int64, len(texts))
     else:
         each = [text.encode("utf-8", "surrogatepass") for text in texts]
-        raw, lengths = b"".join(each), list(map(len, each))
-    out = np.empty(len(texts), dtype=np.uint64)
-    fnv1a(np.frombuffer(raw, np.uint8), np.cumsum(np.array(lengths, dtype=np.int64)), out)
-    return np.maximum(out, np.uint64(1)).view(np.int64)
+        raw, lengths = b"".join(each), np.fromiter(map(len, each), np.int64, len(each))
+    return np.frombuffer(raw, np.uint8), lengths
+
+
+def mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
+    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
+    z = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 def params_digest(params: Params) -> bytes:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import EventBatch, IntArray
 from detectors.contract import DetectorInfo, Params
-from detectors.digest import digest_key, digests, seed_of
+from detectors.digest import digest_key, digests, mixed, seed_of
 from detectors.exact import row_blocks
 from detectors.finding import Attack
 from detectors.meeting import RATES, fit_meeting
@@ -116,13 +116,13 @@ class Fingerprints:
         half = DIMS // BANDS
         for band in range(BANDS):
             mine = slice(band * half, (band + 1) * half)
-            cells[:, band] = _mixed((places[:, mine] * self._mix[mine]).sum(axis=1) + self._mix[DIMS + band])
+            cells[:, band] = mixed((places[:, mine] * self._mix[mine]).sum(axis=1) + self._mix[DIMS + band])
         return Prints((units & 0xFFFF).astype(np.uint16).view(np.int16), cells.view(np.int64), digests(x, self._key))
 
 
 def ranks(hashes: IntArray) -> npt.NDArray[np.uint64]:
     """Keyed hashes in an order that has nothing to do with what was hashed."""
-    return _mixed(hashes.view(np.uint64))
+    return mixed(hashes.view(np.uint64))
 
 
 def _project(scale: Scale, signs: npt.NDArray[np.float64], x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -131,10 +131,3 @@ def _project(scale: Scale, signs: npt.NDArray[np.float64], x: npt.NDArray[np.flo
     for block in row_blocks(len(x), x.shape[1]):
         out[block] = (scale(x[block]) @ signs.T) / np.sqrt(signs.size)
     return out
-
-
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
-    z = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

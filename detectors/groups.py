@@ -158,7 +158,8 @@ class Groups:
         members = self._members(rows)
         known = next((k for k in self._known if not members.keys().isdisjoint(k.members)), None)
         before = known.members if known else ()
-        new = [member for member in members if member not in set(before)]
+        named = set(before)
+        new = [member for member in members if member not in named]
         if known:
             known.slot = max(known.slot, self._slot(rows[-1][0]))
         if len(new) < max(math.ceil(GROWN * len(before)), 1) or len(members) < LEAST_MEMBERS:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from detectors.batch import FloatArray
 from detectors.detail import image_axes
 from detectors.exact import grid_weights
-from detectors.roughness import is_picture
+from detectors.pictures import is_picture
 
 #: Waves per height and width of the picture: the slowest ones but for brightness.
 WAVES: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0), (1, 2), (2, 1), (1, -2), (2, -1), (2, 2), (2, -2))

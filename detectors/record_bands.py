@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import FloatArray, IntArray
 from detectors.contract import Params
+from detectors.digest import mixed
 from detectors.exact import row_blocks
 from detectors.kernels.records import agreeing
 from detectors.rows import Inputs
@@ -76,7 +77,7 @@ class RecordBands:
         """Tags and marks of rows with these ``sums``."""
         places = np.floor(z[:, self._members] / self._width + self._offsets)
         cells = np.clip(places, -_MOST, _MOST).astype(np.int64).view(np.uint64)
-        hashes = _mixed((cells * self._mix[:, :-1]).sum(axis=2) + self._mix[:, -1])
+        hashes = mixed((cells * self._mix[:, :-1]).sum(axis=2) + self._mix[:, -1])
         return (hashes >> np.uint64(64 - self._bits)).astype(np.uint32), (hashes & np.uint64(0xFFFF)).astype(np.uint16)
 
     def agreeing(self, tags: Tags) -> IntArray:
@@ -84,10 +85,3 @@ class RecordBands:
         out = np.empty(len(tags), dtype=np.int64)
         agreeing(tags, self._tags, self._begins, out)
         return out
-
-
-def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[Any]:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
-    z = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

@@ -11,7 +11,8 @@ from detectors.contract import Params
 from detectors.digest import params_digest
 from detectors.exact import row_blocks
 from detectors.fit_once import fit_once
-from detectors.roughness import is_picture, roughness
+from detectors.pictures import is_picture
+from detectors.roughness import roughness
 from detectors.rows import Inputs, Measures, Rows
 from detectors.sampling import fair_rows
 from detectors.subspace import Subspace

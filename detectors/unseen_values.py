@@ -14,7 +14,7 @@ from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.history import History
 from detectors.kernels.value_lists import first_seen, unseen
-from detectors.roughness import is_picture
+from detectors.pictures import is_picture
 from detectors.rows import Inputs, Measures, Rows
 from detectors.sampling import fair_rows
 

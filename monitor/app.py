@@ -134,7 +134,7 @@ class _Worker:
             lambda lane, saved: service.runtime.bands(saved.values, lane, layout.partitions),
             begin=partial(self._offsets.of, topics.bands.name),
             checkpoint_s=stream.checkpoint_s,
-            saved=service.saved_bands,
+            saved=service.saved_closed,
         )
         self.windows: Lanes[ModelsWatch] = Lanes(
             "windows",
@@ -143,7 +143,7 @@ class _Worker:
             lambda _, saved: service.runtime.watch(saved.values, layout.partitions, layout.bands),
             begin=partial(self._offsets.of, topics.windows.name),
             checkpoint_s=stream.checkpoint_s,
-            saved=service.saved_windows,
+            saved=service.saved_closed,
         )
         self._readers = {
             layout.judged: self._read(layout.judged, self.lanes, self._events.handle),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from detectors.band_entries import EMPTY, Entries, joined, objects
 from detectors.batch import IntArray
 from detectors.fingerprints import BANDS, DIMS, ranks
+from detectors.run_ranks import run_ranks
 from monitor.event import ANONYMOUS
 
 #: Distinct rows of one client that are looked at in one window.
@@ -22,7 +23,6 @@ QUOTA: Final = 4
 class BandRows(msgspec.Struct, array_like=True):
     """Some rows in the order they came in: ``z``, cells, digests, times, labels as bytes; clients; request ids."""
 
-    n: int
     columns: tuple[bytes, bytes, bytes, bytes, bytes]
     clients: tuple[str, ...]
     events: tuple[str, ...]
@@ -58,17 +58,12 @@ def _chosen(pieces: Sequence[BandRows]) -> _Chosen:
     who = np.array([names.setdefault(client, len(names)) for client in clients], dtype=np.int32)
     digests = _column(pieces, 2, "<i8").astype(np.int64)
     order = np.lexsort((digests, who))
-    new = np.append(True, (who[order][1:] != who[order][:-1]) | (digests[order][1:] != digests[order][:-1]))
-    distinct = order[new[: len(order)] & (who[order] != names.get(ANONYMOUS, -1))]
+    first = run_ranks(who[order], digests[order]) == 0
+    distinct = order[first & (who[order] != names.get(ANONYMOUS, -1))]
     distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
-    begins = np.flatnonzero(np.append(True, who[distinct][1:] != who[distinct][:-1])[: len(distinct)])
-    counts = np.diff(np.append(begins, len(distinct)))
-    rank = np.arange(len(distinct)) - np.repeat(begins, counts)
-    kept = np.repeat(np.minimum(counts, QUOTA), counts)[rank < QUOTA].astype(np.int32)
-    some = distinct[rank < QUOTA]
-    order = np.argsort(some, kind="stable")
-    some = some[order]
-    return _Chosen(some, who[some], kept[order], tuple(names), clients, events)
+    some = np.sort(distinct[run_ranks(who[distinct]) < QUOTA])
+    kept = np.bincount(who[some])[who[some]].astype(np.int32)
+    return _Chosen(some, who[some], kept, tuple(names), clients, events)
 
 
 def thinned(pieces: Sequence[BandRows]) -> BandRows:
@@ -76,7 +71,6 @@ def thinned(pieces: Sequence[BandRows]) -> BandRows:
     chosen = _chosen(pieces)
     index = chosen.index.tolist()
     return BandRows(
-        len(index),
         (
             _column(pieces, 0, "<i2", DIMS)[chosen.index].tobytes(),
             _column(pieces, 1, "<i8", BANDS)[chosen.index].tobytes(),

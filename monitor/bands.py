@@ -31,11 +31,11 @@ class _Open(msgspec.Struct, array_like=True):
 
 
 class _Piece(msgspec.Struct, array_like=True):
-    """A piece as it is saved, with the baseline it was made with."""
+    """A piece as it is saved, with the baseline it was made with, and the rows of its window so far."""
 
     baseline: str
     rows: int
-    pieces: list[BandRows]
+    piece: BandRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +106,7 @@ class PartitionBands:
         for (index, model), window in self._open.items():
             if len(window.pieces) > window.saved:
                 thin = thinned(window.pieces[window.saved :])
-                new = _Piece(self._plan.baseline, window.rows, [thin])
+                new = _Piece(self._plan.baseline, window.rows, thin)
                 changes[f"{index}/{window.saved}/{model}"] = msgspec.msgpack.encode(new)
                 window.pieces[window.saved :] = [thin]
                 window.saved += 1
@@ -121,7 +121,7 @@ class PartitionBands:
                 self._gone.append(f"{index}/{number}/{model}")
                 continue
             window = self._open.setdefault((index, model), _Open())
-            window.pieces += piece.pieces
+            window.pieces.append(piece.piece)
             window.rows = piece.rows
             window.saved = len(window.pieces)
 
@@ -136,7 +136,7 @@ class PartitionBands:
             rows.ts.tobytes(),
             rows.labels.tobytes(),
         )
-        window.pieces.append(BandRows(len(rows), columns, rows.clients, rows.ids))
+        window.pieces.append(BandRows(columns, rows.clients, rows.ids))
 
     def _close(self, key: WindowKey) -> _Open:
         window = self._open.pop(key)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import NO_LABEL, EventBatch, IntArray
-from monitor.event import Event
+from monitor.event import Event, client_keys
 
 #: Model, shape of a row, number of scores.
 _Key = tuple[str, tuple[int, ...], int]
@@ -24,11 +24,11 @@ def to_batches(events: Sequence[Event], widths: Mapping[str, int] | None = None)
     Args:
         widths: by model, how many scores a row of it has; events of these models are aligned to it first.
     """
-    keys = [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
+    keys = _keys(events)
     kinds = {keys[0]} if keys and keys.count(keys[0]) == len(keys) else set(keys)
     if widths and any(widths.get(model, width) != width for model, _, width in kinds):
         events = [align_scores(e, widths[e.model]) if e.model in widths else e for e in events]
-        keys = [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
+        keys = _keys(events)
         kinds = set(keys)
     if len(kinds) == 1:
         return [_batch(events, np.arange(len(events)))]
@@ -50,6 +50,10 @@ def align_scores(event: Event, width: int) -> Event:
     return msgspec.structs.replace(event, scores=scores, labels=event.served_labels())
 
 
+def _keys(events: Sequence[Event]) -> list[_Key]:
+    return [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
+
+
 def _batch(events: Sequence[Event], index: IntArray) -> EventBatch:
     rows = [len(e.x) for e in events]
     one_each = max(rows) == 1
@@ -63,7 +67,7 @@ def _batch(events: Sequence[Event], index: IntArray) -> EventBatch:
         model=events[0].model,
         ids=per_row([e.id for e in events]),
         ts=ts if one_each else np.repeat(ts, rows),
-        clients=per_row([f"client:{e.client_id}" if e.client_id else e.client for e in events]),  # mostly no call
+        clients=per_row(client_keys(events)),
         x=np.concatenate([e.x for e in events]),
         shape=events[0].shape,
         labels=_labels(events, rows, scores),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -29,6 +30,11 @@ def client_key(client_id: str, address: str) -> str:
     if client_id:
         return f"client:{client_id}"
     return f"ip:{address}" if address else ANONYMOUS
+
+
+def client_keys(events: Iterable[Event]) -> list[str]:
+    """``client`` of each event; mostly without a call."""
+    return [f"client:{e.client_id}" if e.client_id else e.client for e in events]
 
 
 class Event(msgspec.Struct, frozen=True, eq=False, gc=False):

@@ -85,7 +85,8 @@ class Incidents:
             return new, True
         worse = finding.severity.rank > old.severity.rank
         again = old.decided_until_ts is not None and finding.ts >= old.decided_until_ts
-        joined = tuple(m for m in finding.subject.members if m not in set(old.subject.members))
+        known = set(old.subject.members)
+        joined = tuple(m for m in finding.subject.members if m not in known)
         new = msgspec.structs.replace(
             old,
             subject=finding.subject if joined else old.subject,

@@ -82,12 +82,8 @@ class Service:
         """A partition's checkpoint, made now or ``loaded``: its figures for people."""
         self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark, loaded=loaded)
 
-    def saved_windows(self, lane: Lane[ModelsWatch], loaded: bool) -> None:
-        """The same for the models."""
-        self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
-
-    def saved_bands(self, lane: Lane[BandWatch], loaded: bool) -> None:
-        """The same for a partition of the bands."""
+    def saved_closed(self, lane: Lane[ModelsWatch] | Lane[BandWatch], loaded: bool) -> None:
+        """The same for the models, and for a partition of the bands."""
         self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
 
     async def respond(self, release: Callable[[str, str], None]) -> None:

@@ -6,23 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from monitor.shares import NEVER, Part
+from monitor.horizons import Horizons
+from monitor.shares import Part
 
 _PROGRESS = "progress"
 _PART = "part"
 
 #: (index, model, source, number).
 _Key = tuple[int, str, int, int]
-
-
-class _Known(msgspec.Struct, array_like=True):
-    """Attributes:
-    horizons: by source, (horizon, idle).
-    closed: windows below it have been handed on.
-    """
-
-    horizons: dict[int, tuple[int, bool]] = {}
-    closed: int = NEVER
 
 
 class SlotMerger:
@@ -34,17 +25,17 @@ class SlotMerger:
         """``sources``: all of them must have spoken."""
         self._sources = sources
         self._parts: dict[_Key, Part] = {}
-        self._known = _Known({})
+        self._horizons = Horizons()
         self._changed: set[_Key] = set()
         self._moved = False
 
     @property
     def closed(self) -> int:
         """Windows with a lower index have been handed on; ``NEVER`` before the first."""
-        return self._known.closed
+        return self._horizons.closed
 
     def add(self, part: Part) -> None:
-        if part.index < max(self._horizon(part.source), self._known.closed):
+        if part.index < max(self._horizons.of(part.source), self._horizons.closed):
             return
         key = (part.index, part.model, part.source, part.number)
         self._parts[key] = part
@@ -53,13 +44,10 @@ class SlotMerger:
     def reach(self, source: int, horizon: int, *, idle: bool = False) -> list[tuple[int, str, list[Part]]]:
         """The source adds nothing more below ``horizon``: windows that are over now, by index and model, with their
         pieces by source and number. ``idle``: nobody waits for it until it speaks again."""
-        self._known.horizons[source] = (max(horizon, self._horizon(source)), idle)
+        self._horizons.reach(source, horizon, idle=idle, sources=self._sources)
         self._moved = True
-        everyone = range(max(self._sources, 1 + max(self._known.horizons)))
-        waited_for = [h for h, quiet in (self._known.horizons.get(s, (NEVER, False)) for s in everyone) if not quiet]
-        self._known.closed = max(self._known.closed, min(waited_for, default=NEVER))
         due: dict[tuple[int, str], list[Part]] = {}
-        for key in sorted(k for k in self._parts if k[0] < self._known.closed):
+        for key in sorted(k for k in self._parts if k[0] < self._horizons.closed):
             due.setdefault(key[:2], []).append(self._parts.pop(key))
             self._changed.add(key)
         return [(index, model, parts) for (index, model), parts in due.items()]
@@ -72,7 +60,7 @@ class SlotMerger:
             name = f"{_PART}/{key[0]}/{key[2]}/{key[3]}/{key[1]}"
             changes[name] = None if part is None else msgspec.msgpack.encode(part)
         if self._moved:
-            changes[_PROGRESS] = msgspec.msgpack.encode(self._known)
+            changes[_PROGRESS] = msgspec.msgpack.encode(self._horizons)
         self._changed, self._moved = set(), False
         return changes
 
@@ -80,10 +68,7 @@ class SlotMerger:
         """Take back what ``delta`` gave; other keys are left alone."""
         for name, blob in state.items():
             if name == _PROGRESS:
-                self._known = msgspec.msgpack.decode(blob, type=_Known)
+                self._horizons = msgspec.msgpack.decode(blob, type=Horizons)
             elif name.startswith(f"{_PART}/"):
                 part = msgspec.msgpack.decode(blob, type=Part)
                 self._parts[part.index, part.model, part.source, part.number] = part
-
-    def _horizon(self, source: int) -> int:
-        return self._known.horizons.get(source, (NEVER, False))[0]

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors.contract import Summary, merge
-from monitor.shares import NEVER, Message, Progress, Share
+from monitor.horizons import Horizons
+from monitor.shares import Message, Progress, Share
 from monitor.window_state import OpenWindow, decode
 from monitor.windows import ClosedWindow, WindowPlan, first_versions
 
@@ -19,17 +20,11 @@ _SHARE = "share"
 ShareKey = tuple[int, str, int]
 
 
-class _Known(msgspec.Struct, array_like=True):
-    """Attributes:
-    horizons: by partition, (horizon, idle).
-    closed: windows below it are closed.
-    counted: rows of shares that went into a closed window before their partition had passed it.
-    """
+class _Known(Horizons, array_like=True):
+    """``counted``: rows of shares that went into a closed window before their partition had passed it."""
 
-    horizons: dict[int, tuple[int, bool]] = {}
-    closed: int = NEVER
     late_rows: int = 0
-    counted: list[tuple[int, str, int, int]] = []
+    counted: list[tuple[int, str, int, int]] = msgspec.field(default_factory=list)
 
 
 class WindowMerger:
@@ -91,7 +86,7 @@ class WindowMerger:
 
     def _share(self, share: Share) -> None:
         key = (share.index, share.model, share.partition)
-        if share.index < self._horizon(share.partition):
+        if share.index < self._known.of(share.partition):
             return  # sent again: the partition had been done with it
         if share.index < self._known.closed:
             self._known.late_rows += max(share.rows - self._counted.get(key, 0), 0)
@@ -102,24 +97,18 @@ class WindowMerger:
         self._changed.add(key)
 
     def _progress(self, message: Progress) -> list[ClosedWindow]:
-        reached = max(message.horizon, self._horizon(message.partition))
-        self._known.horizons[message.partition] = (reached, message.idle)
+        known, partition = self._known, message.partition
+        known.reach(partition, message.horizon, idle=message.idle, sources=self._partitions)
         self._moved = True
-        for key in [k for k in self._counted if k[2] == message.partition and k[0] < reached]:
+        for key in [k for k in self._counted if k[2] == partition and k[0] < known.of(partition)]:
             del self._counted[key]
-        everyone = range(max(self._partitions, 1 + max(self._known.horizons)))
-        waited_for = [h for h, idle in (self._known.horizons.get(p, (NEVER, False)) for p in everyone) if not idle]
-        self._known.closed = max(self._known.closed, min(waited_for, default=NEVER))
         due: dict[tuple[int, str], list[Share]] = {}
-        for key in sorted(k for k in self._shares if k[0] < self._known.closed):
+        for key in sorted(k for k in self._shares if k[0] < known.closed):
             due.setdefault(key[:2], []).append(self._shares.pop(key))
             self._changed.add(key)
-            if key[0] >= self._horizon(key[2]):
+            if key[0] >= known.of(key[2]):
                 self._counted[key] = due[key[:2]][-1].rows
         return [self._closed(index, model, shares) for (index, model), shares in due.items()]
-
-    def _horizon(self, partition: int) -> int:
-        return self._known.horizons.get(partition, (NEVER, False))[0]
 
     def _closed(self, index: int, model: str, shares: list[Share]) -> ClosedWindow:
         decoded = (decode(share.window, self._plan.baseline) for share in shares)

@@ -8,19 +8,16 @@ Prints the table, keeps it in bench/RESULTS.md, and exits with 1 where evading c
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 from typing import Final
 
 from threadpoolctl import threadpool_limits
 
+from bench.quality.command import asked
 from bench.quality.evasion.attempt import LEAST_QUERIES, PLAIN_QUERIES, SLACK
 from bench.quality.evasion.campaign import MOST_TIMES
 from bench.quality.evasion.cost import Trial, cheapest, least_of_one
@@ -84,28 +81,12 @@ def _cell(trials_of_one: Sequence[Trial]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--jobs", type=int, default=1, help="data sets at a time")
-    args = parser.parse_args()
-    names = args.sets.split(",")
-    unknown = [name for name in names if name not in SETS]
-    if unknown:
-        parser.error(f"no data set {', '.join(unknown)}; there are {', '.join(SETS)}")
-    if args.quick:
-        names, args.seeds = names[-1:], 1
+    args = asked("bench.quality.adaptive", __doc__, SETS, SEEDS, quick_set=-1, jobs_help="data sets at a time")
     with ProcessPoolExecutor(args.jobs, get_context("spawn"), threadpool_limits, (1,)) as processes:
-        waiting = [processes.submit(trials, name, args.seeds, args.quick) for name in names]
+        waiting = [processes.submit(trials, name, args.seeds, args.quick) for name in args.sets]
         done = [trial for future in waiting for trial in future.result()]
-    command = f"python -m bench.quality.adaptive --seeds {args.seeds} --sets {','.join(names)}"
-    with tempfile.TemporaryDirectory() as scratch:
-        run = Run(Path(scratch), command, args.quick)
+    with args.run() as run:
         publish_adaptive(run, done)
-    if run.short:
-        print("falls short:\n  " + "\n  ".join(run.short), file=sys.stderr)
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from detectors.baseline import ModelBaseline
 from detectors.batch import EventBatch
 from detectors.calibration import client_days
 from detectors.finding import Finding
-from detectors.folds import client_folds, held_out_scores
+from detectors.folds import held_out, held_out_scores
 from detectors.membership_hits import MembershipHits, SketchedMembershipHits
 from detectors.panel import Panel
 from detectors.registry import ROW_DETECTORS
@@ -105,8 +105,9 @@ def calibrated(clean: EventBatch, sketch: TrainingSketch) -> ModelBaseline:
     """What ``detectors.calibration`` makes of this detector; the others change nothing for it."""
     kind = SketchedMembershipHits(sketch)
     names, client = np.unique(np.array(clean.clients), return_inverse=True)
-    tails = fit_tails(held_out_scores(kind, clean, client_folds(clean)), client, kind.resolution)
-    of = (dict.fromkeys([_NAME], value) for value in (kind.fit(clean), kind.info.version, tails))
+    scores = held_out_scores(kind, held_out(clean))
+    tails, opinions = fit_tails(scores, client, kind.resolution), int(np.count_nonzero(~np.isnan(scores)))
+    of = (dict.fromkeys([_NAME], value) for value in (kind.fit(clean), kind.info.version, tails, opinions))
     return ModelBaseline(tuple(clean.shape), *of, {}, len(clean), len(names), client_days(clean), 0)
 
 

@@ -15,9 +15,10 @@ from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
 from detectors.coverage import Coverage
 from detectors.noise_residue import NoiseResidue
+from detectors.pictures import is_picture
 from detectors.regions import RING, Regions
 from detectors.residue import Residue
-from detectors.roughness import is_picture, roughness
+from detectors.roughness import roughness
 
 
 @cache

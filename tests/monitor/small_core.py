@@ -190,8 +190,8 @@ class Seen:
         numbered = [(scope, *key.split("/", 3)[1:], blob) for (scope, key), blob in self.state.items()
                     if key.startswith("band/")]  # fmt: skip
         for scope, index, _, model, blob in sorted(numbered, key=lambda part: int(part[2])):
-            _, _, pieces = msgspec.msgpack.decode(blob, type=tuple[str, int, list[BandRows]])
-            found.setdefault((scope, index, model), []).extend(pieces)
+            _, _, piece = msgspec.msgpack.decode(blob, type=tuple[str, int, BandRows])
+            found.setdefault((scope, index, model), []).append(piece)
         return {key: encode(compared(pieces)) for key, pieces in found.items()}
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:

@@ -28,7 +28,7 @@ def piece(rows: list[tuple[str, int]], begin: int = 0) -> BandRows:
         (1000.0 + begin + np.arange(len(rows))).tobytes(),
         (kinds % 3).tobytes(),
     )
-    return BandRows(len(rows), columns, tuple(c for c, _ in rows), tuple(f"r{begin + i}" for i in range(len(rows))))
+    return BandRows(columns, tuple(c for c, _ in rows), tuple(f"r{begin + i}" for i in range(len(rows))))
 
 
 @given(ROWS, st.lists(st.integers(0, 40)))

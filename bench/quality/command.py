@@ -1,0 +1,57 @@
+"""What the quality benchmarks that have goals are asked on the command line, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.stream.goals import Run
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``command``: the one that makes the same tables again."""
+
+    command: str
+    sets: list[str]
+    seeds: int
+    jobs: int
+    quick: bool
+
+    @contextmanager
+    def run(self) -> Iterator[Run]:
+        """To publish tables with. Exits with 1, and a list, where a figure falls short."""
+        with tempfile.TemporaryDirectory() as scratch:
+            run = Run(Path(scratch), self.command, self.quick)
+            yield run
+        if run.short:
+            print("falls short:\n  " + "\n  ".join(run.short), file=sys.stderr)
+            sys.exit(1)
+
+
+def asked(program: str, text: str | None, sets: Sequence[str], seeds: int, *, quick_set: int, jobs_help: str) -> Asked:
+    """Arguments of ``python -m PROGRAM``.
+
+    Args:
+        text: its description. sets, seeds: what it measures unless told.
+        quick_set: index of the one set, of those it was told, that ``--quick`` measures.
+    """
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--sets", default=",".join(sets))
+    parser.add_argument("--jobs", type=int, default=1, help=jobs_help)
+    args = parser.parse_args()
+    names = args.sets.split(",")
+    unknown = [name for name in names if name not in sets]
+    if unknown:
+        parser.error(f"no data set {', '.join(unknown)}; there are {', '.join(sets)}")
+    if args.quick:
+        names, args.seeds = [names[quick_set]], 1
+    command = f"python -m {program} --seeds {args.seeds} --sets {','.join(names)}"
+    return Asked(command, names, args.seeds, args.jobs, args.quick)

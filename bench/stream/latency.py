@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -99,21 +100,26 @@ async def _send(bootstrap: str, topic: str, events: list[Event], rate: float, st
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1 << 18)
     await producer.start()
     began, sent = time.perf_counter(), 0
+    filling: dict[int, Any] = {}
+    under_way: dict[int, asyncio.Future[Any]] = {}
     while sent < len(records):
         due = min(int((time.perf_counter() - began) * rate) + 1, len(records))
         now_ms = int(time.time() * 1000)
-        batches: dict[int, object] = {}
         for record, home, event in zip(records[sent:due], homes[sent:due], events[sent:due], strict=True):
-            batch = batches.setdefault(home, producer.create_batch())
+            batch = filling.get(home) or filling.setdefault(home, producer.create_batch())
             while batch.append(key=record.key, value=record.value, timestamp=now_ms) is None:
-                await producer.send_batch(batch, topic, partition=home)
-                batch = batches[home] = producer.create_batch()
+                under_way[home] = await producer.send_batch(batch, topic, partition=home)
+                batch = filling[home] = producer.create_batch()
             if event.id.startswith("attack"):
                 stamps.sent[event.id] = now_ms
-        for home, batch in batches.items():
-            await producer.send_batch(batch, topic, partition=home)
+        for home in [home for home in filling if home not in under_way or under_way[home].done()]:
+            # Else it goes on filling: the producer sends one batch of a partition at a time, and few records in each
+            # would queue up in it.
+            under_way[home] = await producer.send_batch(filling.pop(home), topic, partition=home)
         sent = due
         await asyncio.sleep(_SLICE_S)
+    for home, batch in filling.items():
+        await producer.send_batch(batch, topic, partition=home)
     stamps.took_s = time.perf_counter() - began
     await producer.stop()
 

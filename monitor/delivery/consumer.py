@@ -8,6 +8,7 @@ batch before the one that precedes it in the log.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -29,12 +30,16 @@ from monitor.delivery.topic import BatchTopic
 class BatchConsumer(Consumer):
     """A consumer that keeps the book of batch topics itself; all others are Faust's."""
 
+    _thread: BatchConsumerThread
+
     def __init__(self, *args: Any, **options: Any) -> None:
         self._progress: dict[TP, Progress] = {}
         #: positions to move to before the next fetch
         self._moves: dict[TP, int] = {}
         #: fetched, and not yet made into messages
         self._fetched: dict[TP, Fetched] = {}
+        #: an agent has room again
+        self._room = asyncio.Event()
         super().__init__(*args, **options)
 
     @property
@@ -71,6 +76,21 @@ class BatchConsumer(Consumer):
         records = await super()._getmany(active_partitions, timeout)
         self._fetched = {tp: found[0] for tp, found in records.items() if tp.topic in self.batch_topics}
         return records
+
+    async def _wait_next_records(
+        self,
+        timeout: float,  # noqa: ASYNC109 (Faust passes it)
+    ) -> tuple[Any, set[TP] | None]:
+        """Faust looks once a second whether agents have room again for partitions that it stopped reading."""
+        if self.flow_active and self._buffered_partitions and not self._get_active_partitions():
+            self._room.clear()
+            await self.wait_for_stopped(self._room.wait(), timeout=timeout)
+        return await super()._wait_next_records(timeout)
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        super().on_buffer_drop(tp)  # adds it to the very set that a fetch under way looks into
+        self._room.set()
+        self._thread.look_again()
 
     async def _move(self) -> None:
         if not self._moves:

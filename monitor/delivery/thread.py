@@ -29,6 +29,17 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for it; it is read when the consumer starts
         return consumer
 
+    def look_again(self) -> None:
+        """Let a fetch that waits for records look whether it has some of partitions that became active meanwhile."""
+        if self._consumer is not None:
+            self.thread_loop.call_soon_threadsafe(self._wake, self._consumer._fetcher)
+
+    @staticmethod
+    def _wake(fetcher: Any) -> None:
+        for waiter in list(fetcher._fetch_waiters):
+            if not waiter.done():
+                waiter.set_result(None)
+
     async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Mapping[TP, Any]:
         records = await super()._fetch_records(consumer, *args, **options)
         # No await from here on: generation and epoch are those in which the records were taken.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from brokers import BrokerHandle
-from delivery_kit import Taken, commit, committed, fill, keep, make_app, make_topic, numbered, running
+from delivery_kit import Taken, ack, commit, committed, fill, keep, make_app, make_topic, numbered, running
 from faust.types import TP
 
 from monitor.delivery import BatchApp, RecordBatch
+from monitor.delivery.consumer import BatchConsumer
 
 
 def assert_no_hole(batches: Sequence[RecordBatch], first: int = 0) -> None:
@@ -239,3 +241,32 @@ async def test_slow_agent_bounds_what_is_in_memory(broker: BrokerHandle) -> None
         go.set()
         await taken.until_records(2000)
         assert taken.offsets() == list(range(2000))
+
+
+@pytest.mark.parametrize("neighbour", [False, True], ids=["alone", "beside a topic without records"])
+async def test_reads_on_as_soon_as_the_agent_has_room(
+    broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch, *, neighbour: bool
+) -> None:
+    """Not when the fetch of other partitions, or Faust's pause if there are none, has taken its time: here an hour."""
+    full, wait = asyncio.Event(), BatchConsumer._wait_next_records
+
+    async def patiently(consumer: BatchConsumer, timeout: float) -> Any:  # noqa: ASYNC109 (Faust passes it)
+        if consumer._buffered_partitions:
+            full.set()  # the agent goes on when this waits
+        return await wait(consumer, timeout * 3600.0)
+
+    monkeypatch.setattr(BatchConsumer, "_wait_next_records", patiently)
+    topic, other = await make_topic(broker), await make_topic(broker)
+    await fill(broker, topic, numbered(0, 400))
+    app = make_app(broker, broker_max_poll_records=10)
+
+    async def once_full(batch: RecordBatch) -> None:
+        await full.wait()
+        batch.ack()
+
+    taken = Taken(app, topic, then=once_full, maxsize=4)
+    if neighbour:
+        Taken(app, other, then=ack)
+    async with running(app):
+        await taken.until_records(400)
+        assert taken.offsets() == list(range(400))

@@ -20,6 +20,7 @@ Wang 2021, arXiv 1912.06116): ``sum_d M_d`` is on average at most the number of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,15 +30,13 @@ import numpy.typing as npt
 
 from detectors.batch import BoolArray, FloatArray, IntArray, round_sig
 from detectors.dossiers import DossierTable
-from detectors.kernels.evidence import judge, trail
+from detectors.kernels.evidence import UNITS, judge, trail
 from detectors.rows import Rows
 
 #: Shares g of the way from the clean tail rate to 1 that the bets look for, and their weights in the mean: attackers
 #: who hit often must be found soon, those who hit seldom can wait. A level's weight is its rank.
 BETS: Final = (0.1, 0.3, 0.7)
 WEIGHTS: Final = (0.2, 0.3, 0.5)
-#: Units of log evidence per nat.
-UNITS: Final = float(1 << 20)
 #: Evidence beyond this is not told apart: exp(600) is still a number.
 _MOST_NATS: Final = 600.0
 
@@ -73,6 +72,20 @@ class Evidence:
 
     log_e: IntArray
     e: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossing:
+    """A line that was crossed.
+
+    Attributes:
+        e: e-value of each detector that crossed by itself; if none did, the sum, with the one that holds most. 0 for
+            others, ``(d,)``.
+        shares: e-values that the sum is made of, from 1 on; 0 if a detector crossed by itself.
+    """
+
+    e: FloatArray
+    shares: FloatArray
 
 
 class Alarm:
@@ -124,15 +137,6 @@ class Alarm:
         trail(hits, client, start.astype(np.int32), self._hit, self._miss, log_e)
         return Evidence(log_e, self.e_values(log_e))
 
-    def crosses(self, hits: Hits, client: IntArray) -> bool:
-        """Whether a detector crosses on any client, from nothing. Arguments as in ``run``."""
-        log_e = np.empty((len(hits), *self.shape), dtype=np.int64)
-        start = np.zeros((int(client.max(initial=-1)) + 1, *self.shape), dtype=np.int32)
-        trail(hits, client, start, self._hit, self._miss, log_e)
-        each = int(np.prod(self.shape))
-        rows = np.unique(np.flatnonzero(log_e.ravel() >= self._least) // each)
-        return bool(self.e_values(log_e[rows]).any())
-
     def judge(
         self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, held: DossierTable, changes: IntArray
     ) -> tuple[int, int]:
@@ -151,22 +155,37 @@ class Alarm:
 
     def e_values(self, log_e: npt.NDArray[np.integer[Any]], least: float | None = None) -> FloatArray:
         """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""
-        # The mean of the M reaches c only if one of them does, so nearly all rows need no exponential.
-        least, floor = (self.threshold, self._least) if least is None else (least, -(1 << 62))
-        e = np.zeros(log_e.shape[:2])
-        most = log_e.max(axis=(2, 3), initial=np.iinfo(log_e.dtype).min)
-        rows, detectors = np.nonzero(most >= floor)
-        if len(rows):
-            each = np.exp(np.minimum(log_e[rows, detectors] / UNITS, _MOST_NATS))
-            value = round_sig(np.sum(each * self._weights, axis=(1, 2)))
-            e[rows, detectors] = np.where(value >= least, value, 0.0)
-        return e
+        n, detectors, *each = log_e.shape
+        if least is None:  # the mean of the M reaches c only if one of them does: nearly all need no exponential
+            at = np.unique(np.flatnonzero(log_e.reshape(-1) >= self._least) // math.prod(each))
+            least = self.threshold
+        else:
+            at = np.arange(n * detectors)
+        e = np.zeros(n * detectors)
+        m = np.exp(np.minimum(log_e.reshape(n * detectors, *each)[at] / UNITS, _MOST_NATS))
+        value = round_sig(np.sum(m * self._weights, axis=(1, 2)))
+        e[at] = np.where(value >= least, value, 0.0)
+        return e.reshape(n, detectors)
 
     def joint(self, log_e: npt.NDArray[np.integer[Any]]) -> FloatArray:
         """What the detectors that speak together hold against a client in all, ``(n,)``, 6 digits; 0 where below c."""
-        each = np.where(self.together, self.e_values(log_e, least=0.0), 0.0)
-        total = round_sig(np.sum(each, axis=1))
+        return self._joint(self.e_values(log_e, least=0.0))
+
+    def _joint(self, e: FloatArray) -> FloatArray:
+        total = round_sig(np.sum(np.where(self.together, e, 0.0), axis=1))
         return np.where(total >= self.threshold, total, 0.0)
+
+    def crossing(self, log_e: npt.NDArray[np.integer[Any]]) -> Crossing | None:
+        """What one client's ``log_e (d, l, g)`` says; None if it stays below c."""
+        every = self.e_values(log_e[None], least=0.0)
+        e = np.where((log_e.max(axis=(1, 2)) >= self._least) & (every[0] >= self.threshold), every[0], 0.0)
+        if e.any():
+            return Crossing(e, np.zeros_like(e))
+        total, shares = float(self._joint(every)[0]), np.where(self.together, every[0], 0.0)
+        if not total:
+            return None
+        e[np.argmax(shares)] = total
+        return Crossing(e, np.where(shares >= 1.0, shares, 0.0))
 
 
 def threshold(clients_per_day: float, opinions_per_client_day: float) -> float:

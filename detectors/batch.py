@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from detectors.kernels.rounding import to_digits
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -111,12 +113,6 @@ def round_sig(values: FloatArray, digits: int = 6) -> FloatArray:
     Multiplies and divides by whole powers of ten only, taken from a table: those are exact up to 1e22 and the same with
     every version of NumPy, so the result is the float nearest to the rounded decimal.
     """
-    values = np.asarray(values, dtype=np.float64)
-    # Both ways are worked out for every value; the one that is not used may overflow.
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        exponent = np.floor(np.log10(np.abs(values)))
-        places = digits - 1 - np.where(np.isfinite(exponent), exponent, 0.0).astype(np.int64)
-        power = _POWERS_OF_TEN[np.clip(np.abs(places), 0, len(_POWERS_OF_TEN) - 1)]
-        up = places >= 0
-        whole = np.round(np.where(up, values * power, values / power))
-        return np.asarray(np.where(up, whole / power, whole * power), dtype=np.float64)
+    out = np.array(values, dtype=np.float64, order="C")
+    to_digits(out.reshape(-1), digits, _POWERS_OF_TEN)
+    return out

@@ -15,7 +15,6 @@ from detectors.baseline import Baseline, ModelBaseline, Source
 from detectors.batch import EventBatch
 from detectors.calibration_report import CalibrationReport, ModelReport
 from detectors.digest import seed_of
-from detectors.finding import Attack
 from detectors.fingerprints import Fingerprints
 from detectors.folds import held_out, held_out_scores
 from detectors.membership_hits import SketchedMembershipHits
@@ -150,7 +149,7 @@ def _model(
         width,
     )
     c = threshold(clients_per_day, baseline.opinions_per_client_day(tails))
-    accusing = [kind.info.attack is not Attack.ABUSE for kind in row_detectors]
+    accusing = [kind.info.accuses for kind in row_detectors]
     alarm = Alarm([tails[kind.info.name] for kind in row_detectors], c, accusing)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)
     evidence = alarm.run(alarm.hits(np.stack(scores, axis=1)), client, start)

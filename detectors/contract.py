@@ -27,6 +27,11 @@ class DetectorInfo:
     technique: str
     title: str
 
+    @property
+    def accuses(self) -> bool:
+        """Does its evidence count with that of others? What speaks of abuse alone says little of an attack."""
+        return self.attack is not Attack.ABUSE
+
 
 class RowDetector(Protocol):
     """Suspicion per row, with bounded per-client history. Pure: no clock, no I/O, no randomness but a seed.

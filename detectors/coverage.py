@@ -43,6 +43,7 @@ class Coverage(Regions):
         self._residue = Residue(params)
         self._references = params["references"].astype(np.float64)
         self._squares = np.sum(self._references**2, axis=1)
+        self._usual = np.sqrt(np.median(self._squared_distance(self._references)))
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -58,13 +59,12 @@ class Coverage(Regions):
         return out
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         last = len(mine) - 1
-        usual = np.sqrt(np.median(self._squared_distance(self._references)))
         known = int(self.memory.counts(rows.slots[row : row + 1])[0])
         return {
             "distance": figure(np.sqrt(self._squared_distance(self.located(mine)["white"][last:])[0])),
-            "usual_distance": figure(usual),
+            "usual_distance": figure(self._usual),
             "foreign_residue": figure(np.sqrt(self._foreign(mine, np.array([last]))[0])),
             "places_entered": min(known + len(self.entering(mine)), RING),
         }

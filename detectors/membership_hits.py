@@ -72,7 +72,7 @@ class MembershipHits:
         return np.where(before["new"], round_sig(scores), np.nan)
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         before = self._asked(mine)[-1]
         return {
             "agreeing_bands": int(self._measured(mine)["agreeing"][-1]),

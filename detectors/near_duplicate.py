@@ -79,7 +79,7 @@ class NearDuplicate(Queries):
         return out
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         compared = self._compare(mine)
         pairs = np.flatnonzero(compared.row == len(mine) - 1)
         if not len(pairs):

@@ -54,7 +54,7 @@ class NoiseFloor(Queries):
         return round_sig(np.where(np.isnan(floors), np.nan, np.maximum(bits, 0.0)))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         floors = self._floors(mine)[-1]
         if np.isnan(floors):
             return {}

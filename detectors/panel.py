@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.alarm import Alarm, Hits, threshold
+from detectors.alarm import Alarm, Crossing, Hits, threshold
 from detectors.baseline import BaselineError, ModelBaseline
 from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
 from detectors.exact import figure
-from detectors.finding import Attack, Finding
+from detectors.finding import Finding
 from detectors.journal import Journal
 from detectors.panel_state import PanelState
 from detectors.registry import row_detectors
@@ -70,7 +70,7 @@ class Panel:
         try:
             self.threshold = threshold(clients_per_day, baseline.opinions_per_client_day(names))
             self._detectors: dict[str, RowDetector] = {k.info.name: k(baseline.params[k.info.name]) for k in kinds}
-            accusing = [kind.info.attack is not Attack.ABUSE for kind in kinds]
+            accusing = [kind.info.accuses for kind in kinds]
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold, accusing)
         except (LookupError, TypeError, ValueError) as error:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
@@ -178,17 +178,17 @@ class Panel:
             begin, changed = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
             dossiers.take_in(rows.batch, rows.slots, changes[:changed])
             row = begin - 1
-            held = dossiers.log_e[rows.slots[row] : rows.slots[row] + 1]
-            if marks[row] == DIVERTED or not (self._alarm.e_values(held).any() or self._alarm.joint(held).any()):
+            slot = int(rows.slots[row])
+            if marks[row] == DIVERTED or (crossing := self._alarm.crossing(dossiers.log_e[slot])) is None:
                 continue
             # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
-            slot = int(rows.slots[row])
             mine = np.flatnonzero((rows.slots == slot) & ~learned)
             history, later = mine[mine <= row], mine[mine > row]
-            if self._report(rows.take(history), spare[history], on_finding):
+            if self._report(rows.take(history), spare[history], crossing, on_finding):
                 diverted.add(slot)
             marks[row] = FLAGGED
-            self._learn(rows.take(history[:-1]), spare[history[:-1]])
+            if len(history) > 1:
+                self._learn(rows.take(history[:-1]), spare[history[:-1]])
             learned[history] = True
             if slot in diverted:
                 marks[later] = DIVERTED
@@ -213,24 +213,15 @@ class Panel:
         for detector in self._learning.values():
             detector.learn(some if detector.costly else rows)
 
-    def _report(self, rows: Rows, spare: BoolArray, on_finding: OnFinding) -> bool:
-        """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted.
-
-        Each detector that crossed makes one; if none did by itself, the one that holds most, for all together.
-        """
+    def _report(self, rows: Rows, spare: BoolArray, crossing: Crossing, on_finding: OnFinding) -> bool:
+        """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted."""
         dossiers, batch, row = self._state.dossiers, rows.batch, len(rows) - 1
         slot, event = int(rows.slots[row]), batch.ids[row]
         some, _ = _not_spared(rows, spare)
-        accusing = self._alarm.together
-        held = dossiers.log_e[slot : slot + 1]
-        e, shares = self._alarm.e_values(held)[0], dict[str, float]()
-        if not e.any():
-            each = np.where(accusing, self._alarm.e_values(held, least=0.0)[0], 0.0)
-            e[np.argmax(each)] = self._alarm.joint(held)[0]
-            shares = {name: figure(float(m)) for name, m in zip(self._detectors, each, strict=True) if m >= 1.0}
+        shares = {name: figure(m) for name, m in zip(self._detectors, crossing.shares, strict=True) if m}
         diverted = False
         for d, detector in enumerate(self._detectors.values()):
-            if not e[d]:
+            if not crossing.e[d]:
                 continue
             # One request makes at most one finding a detector, however many rows it has.
             if dossiers.found(slot, d) != event:
@@ -240,10 +231,10 @@ class Panel:
                     row,
                     dossiers.run(slot, d),
                     dossiers.run_rows(slot, d),
-                    e_value=float(e[d]),
+                    e_value=float(crossing.e[d]),
                     threshold=self.threshold,
                     agreeing=any(
-                        dossiers.found(slot, o) and accusing[o]
+                        dossiers.found(slot, o) and other.info.accuses
                         for o, other in enumerate(self._detectors.values())
                         if other.memory is not detector.memory or other.info.attack is not detector.info.attack
                     ),

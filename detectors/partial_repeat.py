@@ -67,7 +67,7 @@ class PartialRepeat(Queries):
         return self._equal(rows)[0]
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         bits, equal = self._equal(mine)
         if np.isnan(bits[-1]):
             return {}

@@ -138,11 +138,10 @@ class Queries:
 
     def known(self, rows: Rows, row: int) -> int:
         """With how many earlier queries of its client a row is compared, given the memory and the rows before it."""
-        mine = rows.take(rows.of(row))
-        keys = self.remembered(mine)["key"][:-1]
-        held = self.memory.entries(int(mine.slots[0]))["key"]
-        distinct = len(held) + int(np.count_nonzero(~np.isin(np.unique(keys), held)))
-        return min(distinct, RING)
+        mine = rows.up_to(row)
+        keys = self.remembered(mine)["key"][:-1].tolist()
+        held = self.memory.entries(int(mine.slots[0]))["key"].tolist()
+        return min(len({*held, *keys}), RING)
 
     def projected(self, x: Inputs) -> FloatArray:
         """``z`` and, in standard units, ``detail`` of inputs ``(n, d)``, ``(n, 8 + 12)``."""

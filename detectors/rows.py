@@ -47,9 +47,10 @@ class Rows:
         taken._shared = {key: (known[index], values[index]) for key, (known, values) in self._shared.items()}
         return taken
 
-    def of(self, row: int) -> IntArray:
-        """The rows of the client of ``row``, up to and with it."""
-        return np.flatnonzero(self.slots[: row + 1] == self.slots[row])
+    def up_to(self, row: int) -> Rows:
+        """The rows of the client of ``row``, up to and with it; these ones themselves if they are that."""
+        mine = np.flatnonzero(self.slots[: row + 1] == self.slots[row])
+        return self if len(mine) == len(self) else self.take(mine)
 
     def measured(self, key: Hashable, wanted: IntArray, measure: Callable[[Inputs], Measures]) -> Measures:
         """Measures of the wanted rows (indices, ascending), not to be written to; each row is measured once for all

@@ -135,4 +135,5 @@ def _innocent_beside(lines: FloatArray, scores: FloatArray, mine: BoolArray, oth
 
 def _innocent(tails: Tails, scores: FloatArray, client: IntArray) -> bool:
     alarm = Alarm([tails], _INNOCENT)
-    return not alarm.crosses(alarm.hits(scores[:, None]), client)
+    start = np.zeros((int(client.max(initial=-1)) + 1, *alarm.shape), dtype=np.int64)
+    return not alarm.run(alarm.hits(scores[:, None]), client, start).e.any()

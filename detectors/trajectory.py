@@ -55,7 +55,7 @@ class Trajectory(Queries):
         return round_sig(np.where(turns < 0, np.nan, np.log2(np.maximum(turns, 1))))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         turns, near = self._turns(mine)
         if turns[-1] < 0:
             return {}

@@ -88,7 +88,7 @@ class UnseenValues:
         return round_sig(self._first_seen(rows)[0])
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         new = self._first_seen(mine)[1][-1]
         found = self._measured(mine)["key"][-1][new]
         features = [int(j) for j in self._feature if self._key(mine.batch.x[-1:, j], int(j)) in found.tolist()]

@@ -68,7 +68,7 @@ class Variants(Queries):
         return round_sig(np.where(np.isnan(ratios), np.nan, np.maximum(bits, 0.0)))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        mine = rows.take(rows.of(row))
+        mine = rows.up_to(row)
         ratios, squared = self._ratios(mine)
         if np.isnan(ratios[-1]):
             return {}

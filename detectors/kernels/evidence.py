@@ -14,8 +14,9 @@ Array = npt.NDArray[Any]
 #: More evidence than this (1024 nats) is not told apart; sums stay within 32 bits.
 _MOST: Final = 1 << 30
 
-#: Units of a nat, as in ``detectors.alarm``; and what rounding may hide: whoever asked looks at it exactly.
-_UNITS: Final = 1 << 20
+#: Units of log evidence per nat.
+UNITS: Final = 1 << 20
+#: What rounding may hide: whoever asked looks at it exactly.
 _SLACK: Final = 1e-6
 
 #: What became of a detector's run of hits at a row.
@@ -105,13 +106,13 @@ def judge(
                 changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, HIT, opinions[slot, d]
                 n += 1
         # Nearly all rows need no exponential: as many sums as there are must come to it.
-        if not stop and held >= (np.log(enough / len(together)) - _SLACK) * _UNITS:
+        if not stop and held >= (np.log(enough / len(together)) - _SLACK) * UNITS:
             total = 0.0
             for d in range(detectors):
                 if together[d]:
                     for k in range(levels):
                         for b in range(bets):
-                            total += weights[k, b] * np.exp(log_e[slot, d, k, b] / _UNITS)
+                            total += weights[k, b] * np.exp(log_e[slot, d, k, b] / UNITS)
             stop = total >= enough * (1.0 - _SLACK)
         if stop:
             return row + 1, n

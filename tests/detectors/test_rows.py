@@ -28,7 +28,8 @@ def test_rows_lie_by_client_in_arrival_order() -> None:
     assert rows.order.tolist() == [1, 4, 3, 0, 2, 5]
     assert rows.begins.tolist() == [0, 2, 3, 6]
     assert rows.clients.tolist() == [0, 1, 2]
-    assert rows.of(4).tolist() == [1, 4]
+    assert rows.up_to(4).slots.tolist() == rows.slots[[1, 4]].tolist()
+    assert rows.up_to(4).batch.ids == tuple(rows.batch.ids[i] for i in (1, 4))
     nobody = rows.take(np.empty(0, dtype=np.int64))
     assert (nobody.begins.tolist(), len(nobody.clients)) == ([0], 0)
 

@@ -12,6 +12,7 @@ from detectors.counterfeits import counterfeits
 from detectors.digest import seed_of
 from detectors.exact import figure
 from detectors.finding import Attack
+from detectors.kernels.measures import value_shares
 from detectors.regions import Regions
 from detectors.residue import Residue
 from detectors.rows import Inputs, Rows
@@ -24,6 +25,8 @@ _FIT_ROWS: Final = 6000
 _EACH: Final = 0.4
 #: Up to so many features are looked at one by one, too.
 _NARROW: Final = 64
+#: Equal parts of the clean range in which the values of wider rows are counted.
+_PARTS: Final = 16
 #: Share of clean pictures whose noise is no stronger than what is still looked at.
 _QUIET: Final = 0.998
 
@@ -37,7 +40,8 @@ class Synthetic(Regions):
         s = log odds of boosted trees (``detectors.trees``) that the row is one of ``detectors.counterfeits``
 
     of its leading coefficients in standard deviations, their mean square, its residue (``detectors.residue``), and, up
-    to 64 features, its standardised features. The trees see clean rows as one class and made ones as the other; clients
+    to 64 features, its standardised features; beyond, how its values are spread over the clean range: a mixture of two
+    pictures has greys that no picture has. The trees see clean rows as one class and made ones as the other; clients
     that they have not seen set the lines. Only rows in a place new to their client have an opinion
     (``detectors.regions``).
 
@@ -46,7 +50,7 @@ class Synthetic(Regions):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "synthetic", "1", Attack.EXTRACTION, "AML.T0024.002", "inputs that were made rather than measured"
+        "synthetic", "2", Attack.EXTRACTION, "AML.T0024.002", "inputs that were made rather than measured"
     )
     #: Smallest difference in score that means anything: odds a quarter higher.
     resolution: ClassVar[float] = 0.25
@@ -56,6 +60,7 @@ class Synthetic(Regions):
         self._residue = Residue(params)
         self._scale = Scale(params)
         self._trees = Trees(params)
+        self._range = params["value_range"].astype(np.float64)
         self._loudest = float(params["loudest_noise"])
 
     @classmethod
@@ -68,7 +73,8 @@ class Synthetic(Regions):
         regions, residue, scale = Regions(params), Residue(params), Scale(params)
         both = np.concatenate([real, made])
         measured = residue(both, clean.shape)
-        x = _features(regions.locate(both)["white"], measured["residue"], scale, both)
+        params |= {"value_range": np.array([real.min(), real.max()])}
+        x = _features(regions.locate(both)["white"], measured["residue"], scale, params["value_range"], both)
         params |= Trees.fit(x, np.arange(len(x)) >= len(real), seed_of(clean))
         noise = measured[: len(real)][measured["noise"][: len(real)]]["residue"]
         pictures = residue.usual_roughness > 0 and len(noise) > 0
@@ -88,10 +94,14 @@ class Synthetic(Regions):
     def _odds(self, rows: Rows, wanted: IntArray) -> FloatArray:
         white = self.located(rows)["white"][wanted]
         residue = self._residue.of(rows, wanted)["residue"]
-        return self._trees(_features(white, residue, self._scale, rows.batch.x[wanted]))
+        return self._trees(_features(white, residue, self._scale, self._range, rows.batch.x[wanted]))
 
 
-def _features(white: FloatArray, residue: FloatArray, scale: Scale, x: Inputs) -> FloatArray:
+def _features(white: FloatArray, residue: FloatArray, scale: Scale, span: FloatArray, x: Inputs) -> FloatArray:
     """What the trees see of rows, ``(n, f)``; sums are rounded, so that their last bit does not choose the side."""
     sums = round_sig(np.stack([np.mean(white**2, axis=1), residue], axis=1))
-    return np.concatenate([white, sums] + ([scale(x)] if x.shape[1] <= _NARROW else []), axis=1)
+    if x.shape[1] <= _NARROW:
+        return np.concatenate([white, sums, scale(x)], axis=1)
+    shares = np.empty((len(x), _PARTS + 2))
+    value_shares(x, span[0], span[1], shares)
+    return np.concatenate([white, sums, shares], axis=1)

@@ -28,6 +28,26 @@ def standardise(x: Array, median: Array, scale: Array, limit: float, steps: floa
 
 
 @kernel
+def value_shares(x: Array, low: float, high: float, out: Array) -> None:
+    """Shares of a row's values at or below ``low``, in each of equal parts up to ``high``, and from there on.
+
+    ``x (n, d)``, ``out (n, 2 + parts)``. NaN is in none of them.
+    """
+    parts = out.shape[1] - 2
+    for i in range(x.shape[0]):
+        out[i] = 0.0
+        for j in range(x.shape[1]):
+            v = np.float64(x[i, j])
+            if v <= low:
+                out[i, 0] += 1.0
+            elif v >= high:
+                out[i, parts + 1] += 1.0
+            elif v == v:  # no NaN
+                out[i, 1 + min(int((v - low) / (high - low) * parts), parts - 1)] += 1.0
+        out[i] /= x.shape[1]
+
+
+@kernel
 def multilinear(words: Array, key: Array, out: Array) -> None:
     """Sum of ``words (n, d)`` times ``key (d,)`` modulo 2**64."""
     for i in range(words.shape[0]):

@@ -111,7 +111,10 @@ class Queries:
         return between_clients(self.projected(clean.x[rows])[:, :DIMS], clients, quantile)
 
     def remembered(self, rows: Rows) -> Entries:
-        """What is to be remembered of each row."""
+        """What is to be remembered of each row; not to be written to."""
+        return rows.noted(b"entries " + self.memory_key, lambda: self._entries(rows))
+
+    def _entries(self, rows: Rows) -> Entries:
         batch = rows.batch
         measured = rows.measured(self.memory_key, np.arange(len(rows)), self._measure)
         queries = np.empty(len(rows), self.memory.dtype)

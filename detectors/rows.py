@@ -76,9 +76,9 @@ class Rows:
         return values if len(wanted) == len(self) else values[wanted]
 
     def noted(self, key: Hashable, work_out: Callable[[], Measures]) -> Measures:
-        """What all rows together gave under ``key``, worked out once, until ``forget_noted``; ``take`` drops it.
+        """What all rows together gave under ``key``, worked out once; ``take`` drops it.
 
-        For what depends on the rows' order and on what is remembered of their clients.
+        What depends on what is remembered of their clients must be dropped by ``forget_noted`` when that changes.
         """
         if key not in self._noted:
             self._noted[key] = work_out()

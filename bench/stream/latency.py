@@ -159,7 +159,7 @@ async def _play(bootstrap: str, worker: BenchWorker, topic: str, events: list[Ev
 def measure(run: Run) -> None:
     """At half of what a worker can do."""
     rate, seconds = maximum(run) / 2, run.size(20, 8)
-    attackers = run.size(250, 150)
+    attackers = run.size(100, 60)
     chunks = list(traffic(int(rate * seconds), 600.0, attackers))
     events = [e for chunk in chunks for e in chunk]
     with EmbeddedBroker() as broker:

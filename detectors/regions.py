@@ -70,11 +70,14 @@ class Regions:
 
     def entering(self, rows: Rows) -> IntArray:
         """Indices of the rows in places new to their clients, ascending."""
-        return np.flatnonzero(rows.noted(self.memory_key, lambda: self._new(rows)))
+        return np.flatnonzero(self.new(rows))
+
+    def new(self, rows: Rows) -> BoolArray:
+        """Which rows are in places new to their clients, ``(n,)``; not to be written to."""
+        return rows.noted(self.memory_key, lambda: self._new(rows))
 
     def learn(self, rows: Rows) -> None:
-        new = rows.noted(self.memory_key, lambda: self._new(rows))
-        by_client = rows.order[new[rows.order]]
+        by_client = rows.order[self.new(rows)[rows.order]]
         self.memory.append(rows.slots[by_client], self.located(rows)["place"][by_client])
         rows.forget_noted(self.memory_key)
 

@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from detectors.alone import Alone
 from detectors.batch import EventBatch
 from detectors.counterfeits import counterfeits
+from detectors.kernels.measures import value_shares
 from detectors.synthetic import Synthetic
 from detectors.trees import _DEPTH, _LEAST_LEAF, _LEAVES, _TREES, Trees
 
@@ -47,6 +48,28 @@ def test_each_kind_of_counterfeit_stands_out(detector: Alone) -> None:
     assert made.shape == (1000, D)
     scores = detector.score(batch(made, [f"client:{i}" for i in range(len(made))])).reshape(5, 200)
     assert (np.mean(scores > line, axis=1) > 0.2).all()
+
+
+def test_greys_that_no_picture_has_stand_out() -> None:
+    """Pictures of black and white, 81 features, so that the spread of values is looked at; and mixtures of two."""
+    rng = np.random.default_rng(0)
+    bars = np.repeat((rng.random((1200, 9)) < 0.5).astype(np.float32), 9, axis=1)
+    own, other = bars[:600], bars[600:]
+    clients = [f"client:{i % 30}" for i in range(600)]
+    detector = Alone(Synthetic(Synthetic.fit(batch(own, clients))))
+    usual = detector.score(batch(other, [f"client:{i}" for i in range(600)]))
+    mixed = 0.6 * own[:200] + 0.4 * other[:200]
+    scores = detector.score(batch(mixed.astype(np.float32), [f"client:{i}" for i in range(200)]))
+    assert np.mean(scores > np.nanmax(usual)) > 0.9
+
+
+def test_shares_of_values() -> None:
+    x = np.array([[0.0, -1.0, 0.1, 0.5, 0.9, 1.0, np.inf, np.nan], [np.nan] * 8], dtype=np.float32)
+    shares = np.empty((2, 6))
+    value_shares(x, 0.0, 1.0, shares)
+    np.testing.assert_array_equal(shares, [[2 / 8, 1 / 8, 0.0, 1 / 8, 1 / 8, 2 / 8], [0.0] * 6])
+    value_shares(x[:1], 0.0, 0.0, shares[:1])  # clean rows that all are the same
+    assert shares[0].tolist() == [2 / 8, 0.0, 0.0, 0.0, 0.0, 5 / 8]
 
 
 def test_noise_on_pictures_is_left_to_the_detector_of_noise() -> None:

@@ -14,7 +14,8 @@ from detectors.alone import Alone
 from detectors.batch import EventBatch
 from detectors.counterfeits import counterfeits
 from detectors.kernels.measures import value_shares
-from detectors.synthetic import Synthetic
+from detectors.scale import Scale
+from detectors.synthetic import Synthetic, _features
 from detectors.trees import _DEPTH, _LEAST_LEAF, _LEAVES, _TREES, Trees
 
 D = 12
@@ -50,17 +51,19 @@ def test_each_kind_of_counterfeit_stands_out(detector: Alone) -> None:
     assert (np.mean(scores > line, axis=1) > 0.2).all()
 
 
-def test_greys_that_no_picture_has_stand_out() -> None:
-    """Pictures of black and white, 81 features, so that the spread of values is looked at; and mixtures of two."""
-    rng = np.random.default_rng(0)
-    bars = np.repeat((rng.random((1200, 9)) < 0.5).astype(np.float32), 9, axis=1)
-    own, other = bars[:600], bars[600:]
-    clients = [f"client:{i % 30}" for i in range(600)]
-    detector = Alone(Synthetic(Synthetic.fit(batch(own, clients))))
-    usual = detector.score(batch(other, [f"client:{i}" for i in range(600)]))
-    mixed = 0.6 * own[:200] + 0.4 * other[:200]
-    scores = detector.score(batch(mixed.astype(np.float32), [f"client:{i}" for i in range(200)]))
-    assert np.mean(scores > np.nanmax(usual)) > 0.9
+def test_wide_rows_are_seen_by_the_spread_of_their_values() -> None:
+    x = np.random.default_rng(0).random((3, 65)).astype(np.float32)
+    x[0] = 0.5 * (x[1] > 0.5) + 0.5 * (x[2] > 0.5)  # a mixture of two of black and white: a third value
+    scale = Scale(Scale.fit(batch(x, ["client:a"] * 3)))
+    seen = _features(np.zeros((3, 2)), np.ones(3), scale, np.array([0.0, 1.0]), x)
+    shares = [[np.mean(x[0] == 0.0), np.mean(x[0] == 0.5), np.mean(x[0] == 1.0)]]
+    np.testing.assert_allclose(seen[:1, [4, 13, 21]], shares)
+    np.testing.assert_allclose(seen[:, 4:].sum(axis=1), 1.0)
+    assert seen.shape == (3, 2 + 2 + 18)
+    narrow = _features(
+        np.zeros((3, 2)), np.ones(3), Scale(Scale.fit(batch(x[:, :64], ["client:a"] * 3))), x[0], x[:, :64]
+    )
+    assert narrow.shape == (3, 2 + 2 + 64)
 
 
 def test_shares_of_values() -> None:

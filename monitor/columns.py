@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import NO_LABEL, EventBatch, IntArray
+from detectors.batch import NO_LABEL, BoolArray, EventBatch, FloatArray, IntArray
 from monitor.event import Event, client_keys
+from monitor.event_block import EventBlock
 
 #: Model, shape of a row, number of scores.
 _Key = tuple[str, tuple[int, ...], int]
@@ -24,6 +25,10 @@ def to_batches(events: Sequence[Event], widths: Mapping[str, int] | None = None)
     Args:
         widths: by model, how many scores a row of it has; events of these models are aligned to it first.
     """
+    if isinstance(events, EventBlock) and len(events):
+        model, width = events.models[0], 0 if events.scores is None else events.scores.shape[1]
+        if events.models.count(model) == len(events) and (widths or {}).get(model, width) == width:
+            return [_of_block(events)]
     keys = _keys(events)
     kinds = {keys[0]} if keys and keys.count(keys[0]) == len(keys) else set(keys)
     if widths and any(widths.get(model, width) != width for model, _, width in kinds):
@@ -50,6 +55,47 @@ def align_scores(event: Event, width: int) -> Event:
     return msgspec.structs.replace(event, scores=scores, labels=event.served_labels())
 
 
+def times(events: Sequence[Event]) -> FloatArray:
+    """Event times, ``(n,)``."""
+    return events.ts if isinstance(events, EventBlock) else np.array([e.ts for e in events], dtype=np.float64)
+
+
+def names(events: Sequence[Event]) -> tuple[list[str], list[str]]:
+    """Models and ids."""
+    if isinstance(events, EventBlock):
+        return events.models, events.ids
+    return [e.model for e in events], [e.id for e in events]
+
+
+def marked(events: Sequence[Event], keep: BoolArray) -> Sequence[Event]:
+    """The events marked in ``keep``."""
+    return events.compress(keep) if isinstance(events, EventBlock) else list(compress(events, keep))
+
+
+def origins(events: Sequence[Event]) -> set[tuple[str, str]]:
+    """(address, client) of the events that have an address."""
+    if isinstance(events, EventBlock):
+        pairs = set(zip(events.client_ips, events.clients, strict=True))
+        return pairs if all(events.client_ips) else {pair for pair in pairs if pair[0]}
+    return {(e.client_ip, e.client) for e in events if e.client_ip}
+
+
+def _of_block(block: EventBlock) -> EventBatch:
+    return EventBatch(
+        model=block.models[0],
+        ids=tuple(block.ids),
+        ts=block.ts,
+        clients=tuple(block.clients),
+        x=block.x,
+        shape=block.shape,
+        labels=_labels_without(block.scores, len(block)) if block.labels is None else block.labels,
+        scores=block.scores,
+        request=np.arange(len(block)),
+        versions=tuple(block.versions),
+        ips=tuple(block.client_ips),
+    )
+
+
 def _keys(events: Sequence[Event]) -> list[_Key]:
     return [(e.model, e.shape, 0 if e.scores is None else e.scores.shape[1]) for e in events]
 
@@ -67,7 +113,7 @@ def _batch(events: Sequence[Event], index: IntArray) -> EventBatch:
         model=events[0].model,
         ids=per_row([e.id for e in events]),
         ts=ts if one_each else np.repeat(ts, rows),
-        clients=per_row(client_keys(events)),
+        clients=per_row(client_keys([e.client_id for e in events], [e.client_ip for e in events])),
         x=np.concatenate([e.x for e in events]),
         shape=events[0].shape,
         labels=_labels(events, rows, scores),
@@ -84,10 +130,14 @@ def _labels(events: Sequence[Event], rows: list[int], scores: npt.NDArray[np.flo
     given = [labels for labels in served if labels is not None]
     if len(given) == len(events):
         return np.concatenate(given)
-    if scores is None:
-        fallback = np.full(sum(rows), NO_LABEL, dtype=np.int64)
-    else:
-        fallback = np.asarray(np.argmax(scores, axis=1), dtype=np.int64)
+    fallback = _labels_without(scores, sum(rows))
     if given:
         fallback[np.repeat([labels is not None for labels in served], rows)] = np.concatenate(given)
     return fallback
+
+
+def _labels_without(scores: npt.NDArray[np.float32] | None, rows: int) -> IntArray:
+    """Of rows that came without a label."""
+    if scores is None:
+        return np.full(rows, NO_LABEL, dtype=np.int64)
+    return np.asarray(np.argmax(scores, axis=1), dtype=np.int64)

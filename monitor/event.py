@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -32,9 +32,11 @@ def client_key(client_id: str, address: str) -> str:
     return f"ip:{address}" if address else ANONYMOUS
 
 
-def client_keys(events: Iterable[Event]) -> list[str]:
-    """``client`` of each event; mostly without a call."""
-    return [f"client:{e.client_id}" if e.client_id else e.client for e in events]
+def client_keys(client_ids: Sequence[str], addresses: Sequence[str]) -> list[str]:
+    """``client_key`` of each; mostly without a call."""
+    if all(client_ids):
+        return list(map("client:".__add__, client_ids))
+    return list(map(client_key, client_ids, addresses))
 
 
 class Event(msgspec.Struct, frozen=True, eq=False, gc=False):

@@ -57,7 +57,7 @@ class Taken:
     topic: str
     partition: int
     next_offset: int
-    events: list[Event] = field(default_factory=list)
+    events: Sequence[Event] = ()
     dead: list[DeadLetter] = field(default_factory=list)
     ticks: list[tuple[int, float]] = field(default_factory=list)
 

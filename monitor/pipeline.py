@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import compress
 
 import msgspec
 import numpy as np
@@ -19,7 +18,7 @@ from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
 from monitor.bands import BandSlot, PartitionBands
 from monitor.cases import Cases
-from monitor.columns import align_scores, to_batches
+from monitor.columns import align_scores, marked, names, times, to_batches
 from monitor.core import Core
 from monitor.dedupe import Dedupe
 from monitor.event import Event
@@ -75,12 +74,12 @@ class PartitionPipeline:
         ``ticks``, in order: (events before it, event time) of records saying that nothing older is to come.
         """
         result = StepResult()
-        ts = np.array([event.ts for event in events], dtype=np.float64)
+        ts = times(events)
         before, watermarks = self._watermarks(ts, ticks)
-        first = self._dedupe.first_of([e.model for e in events], [e.id for e in events], ts, before)
+        first = self._dedupe.first_of(*names(events), ts, before)
         if not first.all():
             result.verdicts[Verdict.DUPLICATE] += int(np.count_nonzero(~first))
-            events, watermarks = list(compress(events, first)), watermarks[first]
+            events, watermarks = marked(events, first), watermarks[first]
         for batch in to_batches(events, self._widths):
             marks = self._judge(batch, result)
             if marks is None:

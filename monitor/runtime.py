@@ -15,6 +15,7 @@ from detectors.finding import Finding
 from monitor.band_watch import BandWatch
 from monitor.codec import encode_json
 from monitor.codec.limits import Limits
+from monitor.columns import origins
 from monitor.core import Core
 from monitor.incidents import Incident
 from monitor.intake import SourceRecord, Taken, take
@@ -146,8 +147,7 @@ class Runtime:
 
     def _address(self, taken: Taken, now_ts: float) -> None:
         """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
-        pairs = {(e.client_ip, e.client) for e in taken.events if e.client_ip}
-        by_hash = {hash(pair): pair for pair in pairs}
+        by_hash = {hash(pair): pair for pair in origins(taken.events)}
         if new := self._addresses.unseen(by_hash, now_ts):
             self._store.address(sorted(by_hash[key] for key in new))
 

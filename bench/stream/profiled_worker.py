@@ -19,6 +19,7 @@ import msgspec
 from aiokafka.producer.sender import Sender
 
 import monitor.codec
+import monitor.intake
 import monitor.pipeline
 from bench.stream.stopwatch import Stopwatch
 from detectors.panel import Panel
@@ -37,8 +38,8 @@ from monitor.windows import PartitionWindows
 
 def put_on(watch: Stopwatch) -> None:
     """The parts, by the names that the table has."""
-    watch.watch("decode", monitor.codec, "_plain")
-    watch.watch("validate, columns", monitor.codec, "assemble_plain")
+    watch.watch("decode", monitor.intake, "decode_records")
+    watch.watch("validate, columns", monitor.codec, "assemble_requests")
     watch.watch("validate, columns", monitor.pipeline, "to_batches")
     watch.watch("redeliveries", Dedupe, "first_of")
     for kind in ROW_DETECTORS:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import compress
 from typing import Final, NamedTuple
 
-from monitor.codec.bulk import assemble_plain
+from monitor.codec.bulk import assemble_plain, assemble_requests
 from monitor.codec.compact import MAGIC, Rejected, decode_compact, encode_compact
 from monitor.codec.json_event import decode_json, encode_json
 from monitor.codec.limits import Limits
 from monitor.codec.plain import Plain, plain_compact, plain_json
+from monitor.codec.scanned import quick_json
 from monitor.event import Event, Reason, Rejection
 
 __all__ = ["Decoded", "DecodedMany", "Limits", "decode_record", "decode_records", "encode_compact", "encode_json"]
@@ -17,6 +19,8 @@ __all__ = ["Decoded", "DecodedMany", "Limits", "decode_record", "decode_records"
 #: What JSON text can start with; anything else is told apart from JSON that was cut or garbled.
 _JSON_STARTS: Final = frozenset(b'{["-0123456789tfn')
 _BOM: Final = b"\xef\xbb\xbf"
+#: So many records are worth a compiled loop, which takes a second to load.
+LEAST_SCANNED = 64
 
 
 class Decoded(NamedTuple):
@@ -59,9 +63,18 @@ class DecodedMany(NamedTuple):
         rejections: index of the record, why, and the bytes to keep; in the records' order.
     """
 
-    events: list[Event]
+    events: Sequence[Event]
     sources: Sequence[int]
     rejections: list[tuple[int, Rejection, bytes]]
+
+
+class _Read(NamedTuple):
+    """Events of some records, the record of each, which of the events may be none; and the records left to others."""
+
+    events: Sequence[Event]
+    owners: Sequence[int]
+    bad: Collection[int]
+    rest: Sequence[int]
 
 
 def decode_records(values: Sequence[bytes | None], limits: Limits, now: float | None = None) -> DecodedMany:
@@ -69,36 +82,59 @@ def decode_records(values: Sequence[bytes | None], limits: Limits, now: float | 
 
     Plain requests are checked together, column by column. A record that holds anything else goes to ``decode_record``.
     """
-    plain, owners, rest = _plain(values, limits)
-    try:
-        events, bad = assemble_plain(plain, limits, now)
-    except MemoryError:
-        raise
-    except Exception:
-        # As above: a fault here must not stop the stream. ``decode_record`` finds whose record it is, if anyone's.
-        events, bad = [], set(range(len(plain)))
-    if not rest and not bad:
-        return DecodedMany(events, owners, [])
-    slow = {*rest, *(owners[i] for i in bad)}
+    found: list[_Read] = []
+    rest: Sequence[int] = range(len(values))
+    for quickly in (_scanned, _plain):
+        try:
+            read = quickly(values, rest, limits, now)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: S112 - nothing to log: ``decode_record`` finds whose record it is, if anyone's
+            continue
+        rest = read.rest
+        if read.owners:
+            found.append(read)
+    if len(found) == 1 and not rest and not found[0].bad:
+        return DecodedMany(found[0].events, found[0].owners, [])
+    slow = {*rest, *(read.owners[i] for read in found for i in read.bad)}
     sound: dict[int, list[Event]] = {}
-    for owner, event in zip(owners, events, strict=False):
-        if owner not in slow:
-            sound.setdefault(owner, []).append(event)
-    merged = DecodedMany([], sources := [], [])
+    for read in found:
+        for owner, event in zip(read.owners, read.events, strict=True):
+            if owner not in slow:
+                sound.setdefault(owner, []).append(event)
+    events: list[Event] = []
+    sources: list[int] = []
+    rejections: list[tuple[int, Rejection, bytes]] = []
     for i, value in enumerate(values):
-        found, rejections = (sound.get(i, []), []) if i not in slow else decode_record(value, limits, now)
-        merged.events.extend(found)
-        sources.extend([i] * len(found))
-        merged.rejections.extend((i, rejection, raw) for rejection, raw in rejections)
-    return merged
+        mine, refused = (sound.get(i, []), []) if i not in slow else decode_record(value, limits, now)
+        events += mine
+        sources += [i] * len(mine)
+        rejections += [(i, rejection, raw) for rejection, raw in refused]
+    return DecodedMany(events, sources, rejections)
 
 
-def _plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[Plain], list[int], list[int]]:
-    """Plain requests, the record of each, and the records that hold anything else."""
+def _scanned(values: Sequence[bytes | None], at: Sequence[int], limits: Limits, now: float | None) -> _Read:
+    """JSON records, all in one walk."""
+    if len(at) < LEAST_SCANNED:
+        return _Read([], [], (), at)
+    json = [raw for i in at if (raw := values[i]) is not None and raw.startswith(b"{")]
+    owners = at if len(json) == len(at) else [i for i in at if (values[i] or b"").startswith(b"{")]
+    requests, taken = quick_json(json, limits)
+    if requests is None:
+        return _Read([], [], (), at)
+    events, bad = assemble_requests(requests, limits, now)
+    if not taken.all():
+        owners = list(compress(owners, taken))
+    return _Read(events, owners, bad, [] if len(owners) == len(at) else sorted({*at}.difference(owners)))
+
+
+def _plain(values: Sequence[bytes | None], at: Sequence[int], limits: Limits, now: float | None) -> _Read:
+    """Plain requests of either form, by a parser's call for each."""
     plain: list[Plain] = []
     owners: list[int] = []
     rest: list[int] = []
-    for i, raw in enumerate(values):
+    for i in at:
+        raw = values[i]
         if raw is not None and raw.startswith(b"{"):
             request = plain_json(raw, limits)
             if request is None:
@@ -113,7 +149,8 @@ def _plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[Plain],
         else:
             plain += requests
             owners += [i] * len(requests)
-    return plain, owners, rest
+    events, bad = assemble_plain(plain, limits, now)
+    return _Read(events, owners, bad, rest)
 
 
 def _decoded(items: list[Event | Rejected]) -> Decoded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -107,7 +108,14 @@ RECORDS = st.one_of(
 
 
 def assert_like_one_by_one(values: Sequence[bytes | None], now: float | None) -> DecodedMany:
+    with patch.object(monitor.codec, "LEAST_SCANNED", 1):
+        assert_same_as_one_by_one(decode_records(values, LIMITS, now), values, now)
     many = decode_records(values, LIMITS, now)
+    assert_same_as_one_by_one(many, values, now)
+    return many
+
+
+def assert_same_as_one_by_one(many: DecodedMany, values: Sequence[bytes | None], now: float | None) -> None:
     ones = [decode_record(value, LIMITS, now) for value in values]
     assert list(many.sources) == [i for i, one in enumerate(ones) for _ in one.events]
     for event, expected in zip(many.events, (e for one in ones for e in one.events), strict=True):
@@ -118,7 +126,6 @@ def assert_like_one_by_one(values: Sequence[bytes | None], now: float | None) ->
     assert [(i, _said(r), raw) for i, r, raw in many.rejections] == [
         (i, _said(r), raw) for i, one in enumerate(ones) for r, raw in one.rejections
     ]
-    return many
 
 
 def _said(rejection: Rejection) -> tuple[str, str]:
@@ -174,7 +181,7 @@ def test_plain_requests_take_the_quick_way_together() -> None:
     made, bad = assemble_plain(all_kinds(), LIMITS, None)
     assert not bad
     assert len(made) == 8
-    assert np.may_share_memory(made[0].x.base, made[2].x.base)  # tensors of one length stand in one array
+    assert np.may_share_memory(made[0].x.base, made[2].x.base)  # all tensors stand in one array
     assert made[2].label_names == ("cat",)
     assert np.isnan(made[2].x[0, 1])
     assert [e.rows for e in made] == [1] * 8

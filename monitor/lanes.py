@@ -59,9 +59,14 @@ class Lane(Generic[_State]):
         self._closed = False
 
     @property
+    def saving(self) -> bool:
+        """A checkpoint is under way."""
+        return self._saving.locked()
+
+    @property
     def quiet(self) -> bool:
         """Nothing is unsaved, or being saved."""
-        return not self.dirty and not self._saving.locked()
+        return not self.dirty and not self.saving
 
     def close(self) -> asyncio.Task[None]:
         """No checkpoint begins any more; the task is done when the last one is."""
@@ -138,6 +143,8 @@ class Lanes(Generic[_State]):
         self._saved = saved
         self._lanes: dict[int, asyncio.Task[Lane[_State]]] = {}
         self._closing: dict[int, asyncio.Task[None]] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
 
     def assign(self, partitions: Collection[int], *, keep: bool = True) -> None:
         """Own exactly these. What a lane that goes has not saved, its next owner works out again.
@@ -173,9 +180,20 @@ class Lanes(Generic[_State]):
     def loading(self) -> int:
         return sum(not task.done() for task in self._lanes.values())
 
+    def begin_checkpoint(self, lane: Lane[_State]) -> None:
+        """Save the lane in the background, if that is due: no record of this or another lane waits for the broker.
+
+        Raises what such a checkpoint raised since the last call of this or ``checkpoint_all``.
+        """
+        self._raise_failure()
+        if not lane.saving and self._due(lane):
+            task = asyncio.create_task(self.checkpoint(lane), name=f"checkpoint {lane.scope}")
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+
     async def checkpoint(self, lane: Lane[_State], *, now: bool = False) -> None:
-        """Save the lane, if that is due or ``now``."""
-        if not lane.dirty or not self.owns(lane) or not (now or time.monotonic() - lane.saved_s >= self._checkpoint_s):
+        """Save the lane, if that is due or ``now``; ``now`` also waits for a checkpoint that is under way."""
+        if not (self._due(lane) or (now and not lane.quiet and self.owns(lane))):
             return
         started = time.perf_counter()
         try:
@@ -189,7 +207,21 @@ class Lanes(Generic[_State]):
             self._saved(lane, False)
 
     async def checkpoint_all(self, *, now: bool = False) -> None:
+        self._raise_failure()
         await asyncio.gather(*(self.checkpoint(lane, now=now) for lane in self.loaded()))
+
+    def _due(self, lane: Lane[_State]) -> bool:
+        return lane.dirty and time.monotonic() - lane.saved_s >= self._checkpoint_s and self.owns(lane)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     async def _load(self, partition: int) -> Lane[_State]:
         scope = f"{self._kind}/{partition}"

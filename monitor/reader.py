@@ -68,8 +68,8 @@ class Reader(Generic[_State]):
             if lane is None or not await self._contiguous(lane, batch):
                 continue
             await self._handle(lane, batch)
-            await self._lanes.checkpoint(lane)
-            await asyncio.sleep(0)  # let findings go out between two batches
+            self._lanes.begin_checkpoint(lane)
+            await asyncio.sleep(0)  # let findings go out between two batches, and checkpoints go on
 
     async def look_back(self, handed_out: Callable[[int], Awaitable[int | None]]) -> None:
         """Go back where the last records of a partition got lost on their way here: no later one shows the gap.

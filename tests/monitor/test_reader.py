@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Reading:
     def __init__(self, store: Store, checkpoint_s: float = 0.0) -> None:
         self.worker = Worker(store, checkpoint_s=checkpoint_s)
         self.reader: Reader[Seen] = Reader(self.worker.lanes, self._handle, self._seek)
+        self.patient = checkpoint_s > 0.0
         self.sought: list[tuple[int, int]] = []
         self.acked: list[int] = []
         self.worker.lanes.assign({0})
@@ -38,6 +40,8 @@ class Reading:
                 yield kafka_batch(offsets, self.acked, partition)
 
         await self.reader.run(source())
+        if not self.patient:
+            await self.worker.lanes.checkpoint_all(now=True)  # waits for the one under way
 
     async def seen(self) -> list[int]:
         lane = await self.worker.lanes.get(0)
@@ -110,6 +114,37 @@ async def test_checkpoints_come_between_batches_when_they_are_due(store: Store) 
     assert reading.acked == []
     await reading.worker.lanes.checkpoint_all(now=True)
     assert reading.acked == [0, 1]
+
+
+async def test_records_are_read_on_while_a_checkpoint_is_written(store: Store) -> None:
+    """What comes meanwhile is in the state, and not acknowledged before the next checkpoint."""
+    reading = Reading(store)
+    await reading.read([0])
+    reading.worker.states.gate.clear()
+    reading.patient = True
+    await reading.read([1], [2])
+    await reading.worker.states.waiting.wait()
+    await reading.read([3], [4])
+    assert await reading.seen() == [0, 1, 2, 3, 4]
+    assert reading.acked == [0]
+    reading.worker.states.gate.set()
+    await reading.worker.lanes.checkpoint_all(now=True)
+    assert reading.acked == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("noticed_by", ["reader", "timer"])
+async def test_a_checkpoint_that_fails_in_the_background_ends_the_worker(store: Store, noticed_by: str) -> None:
+    reading = Reading(store)
+    reading.patient = True
+    lane = await reading.worker.lane()
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    refused.set_exception(OSError("refused"))
+    lane.await_before_saving([refused])
+    await reading.read([0])
+    await lane.close()  # until it has ended
+    again = reading.read([1]) if noticed_by == "reader" else reading.worker.lanes.checkpoint_all()
+    with pytest.raises(OSError, match="refused"):
+        await again
 
 
 async def test_last_records_that_got_lost_are_read_again_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

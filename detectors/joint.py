@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Final
 
 import msgspec
 
 from detectors.contract import DetectorInfo
 from detectors.finding import Attack
+from detectors.gang import Gang, KnownGang, Name
 from detectors.head_count import Heads, count, joined
 from detectors.suspicion import Suspicion, strongest
 
@@ -32,36 +33,8 @@ MOST_MEMBERS: Final = 2500
 SLOT_SUSPICIONS: Final = 10_000
 _DAY_S: Final = 86_400.0
 
-_Name = tuple[str, str]  # client, event
+_Key = tuple[str, str]  # client, detector
 _Held = Mapping[str, Mapping[str, Suspicion]]  # by detector and client
-
-
-@dataclass(frozen=True, slots=True)
-class Gang:
-    """Attributes:
-    name: of the gang, the same in everything that is said of it. detector: whose evidence it was first found by.
-    members: all that were ever named, in that order. fresh: how many of them are new.
-    suspicions: what is remembered against them by one detector, those that began first coming first.
-    threshold: each of these is at least that. active: accounts that were active since the first began.
-    """
-
-    name: _Name
-    detector: str
-    members: tuple[str, ...]
-    fresh: int
-    suspicions: tuple[Suspicion, ...]
-    threshold: float
-    active: int
-
-
-class KnownGang(msgspec.Struct, array_like=True):
-    """A gang that was found, when its first account began, and the last slot in which anything of it was seen."""
-
-    name: _Name
-    detector: str
-    members: tuple[str, ...]
-    since_ts: float
-    slot: int
 
 
 class Joint:
@@ -120,53 +93,46 @@ class Joint:
         """A slot is over: who was active in it and who was suspected, in any order; slots ascend. The gangs found."""
         self._slots = {s: kept for s, kept in self._slots.items() if s > slot - self._memory}
         self._known = [gang for gang in self._known if gang.slot > slot - self._memory]
-        new = strongest(suspicions)
-        self._slots[slot] = active, self._continued(new) if len(new) <= SLOT_SUSPICIONS else []
-        if not self._slots[slot][1]:
+        of = {member: gang for gang in self._known for member in gang.members}
+        before, new = strongest(s for _, kept in self._slots.values() for s in kept), strongest(suspicions)
+        told = _continued(new, before) if len(new) <= SLOT_SUSPICIONS else []
+        self._slots[slot] = active, told
+        for s in told:
+            if s.client in of:
+                of[s.client].slot = slot
+        if all(s.client in of for s in told):
             return []
         held: dict[str, dict[str, Suspicion]] = {}
-        for (client, detector), s in self._strongest().items():
+        for (client, detector), s in strongest([*before.values(), *told]).items():
             held.setdefault(detector, {})[client] = s
         crowd = max(count(joined([heads for heads, _ in self._slots.values()])), 1)
-        found: dict[_Name, Gang] = {}
+        found: dict[Name, Gang] = {}
         for share, least in LEVELS:
             line = float(f"{share * self._c:.6g}")
             gap_s = min(GAP_S, _BY_CHANCE * _DAY_S * share / (crowd * self._budget))
             # What fewer accounts are suspected of tells better who belongs together.
             for detector in sorted(held, key=lambda name: (len(held[name]), name)):
                 for chain in _chains(held[detector].values(), line, gap_s):
-                    for gang in self._judge(chain, held, least, line):
+                    for gang in self._judge(chain, held, of, least, line):
                         earlier = found[gang.name].fresh if gang.name in found else 0
                         found[gang.name] = replace(gang, fresh=earlier + gang.fresh)
         return list(found.values())
 
-    def _strongest(self) -> dict[tuple[str, str], Suspicion]:
-        return strongest(s for _, kept in self._slots.values() for s in kept)
-
-    def _continued(self, new: Mapping[tuple[str, str], Suspicion]) -> list[Suspicion]:
-        """Who was suspected before began then: where evidence begins anew after a finding, the attack does not."""
-        held = self._strongest() if new else {}
-        return [
-            msgspec.structs.replace(s, since_ts=min(s.since_ts, held[key].since_ts)) if key in held else s
-            for key, s in sorted(new.items())
-        ]
-
-    def _judge(self, chain: Sequence[Suspicion], held: _Held, least: int, line: float) -> list[Gang]:
-        """Accounts that began one close behind the other, by gang."""
-        if len(chain) > MOST_MEMBERS:
-            return []
-        detector = chain[0].detector
-        of = {member: gang for gang in self._known for member in gang.members}
+    def _judge(
+        self, chain: Sequence[Suspicion], held: _Held, of: dict[str, KnownGang], least: int, line: float
+    ) -> list[Gang]:
+        """Accounts that began one close behind the other, by gang. ``of``: each member's gang; brought up to date."""
         named, new = [s for s in chain if s.client in of], None
+        if len(named) == len(chain) or len(chain) > MOST_MEMBERS or (len(chain) < least and not named):
+            return []
         by_home: dict[int, tuple[KnownGang, list[Suspicion]]] = {}
         for s in chain:
             home = of.get(s.client) or _nearest(s, named, of, held) or new
             if home is None:
-                home = new = KnownGang((s.client, s.event), detector, (), s.since_ts, 0)
+                home = new = KnownGang((s.client, s.event), chain[0].detector, (), s.since_ts, max(self._slots))
             by_home.setdefault(id(home), (home, []))[1].append(s)
         found = []
         for home, theirs in by_home.values():
-            home.slot = max(home.slot, *(self._slot(s.ts) for s in theirs))
             fresh = [s.client for s in theirs if s.client not in of]
             size = len(home.members) + len(fresh)
             if not least <= size <= MOST_MEMBERS or len(fresh) < max(math.ceil(GROWN * len(home.members)), 1):
@@ -177,6 +143,7 @@ class Joint:
             if home is new:
                 self._known.append(home)
             home.members = (*home.members, *fresh)
+            of |= dict.fromkeys(fresh, home)
             found.append(Gang(home.name, home.detector, home.members, len(fresh), tuple(theirs), line, active))
         return found
 
@@ -191,6 +158,16 @@ class Joint:
 
     def _slot(self, ts: float) -> int:
         return math.floor(ts / self._size_s)
+
+
+def _continued(
+    new: Mapping[tuple[str, str], Suspicion], before: Mapping[tuple[str, str], Suspicion]
+) -> list[Suspicion]:
+    """Who was suspected before began then: where evidence begins anew after a finding, the attack does not."""
+    return [
+        msgspec.structs.replace(s, since_ts=min(s.since_ts, before[key].since_ts)) if key in before else s
+        for key, s in sorted(new.items())
+    ]
 
 
 def _nearest(s: Suspicion, named: Iterable[Suspicion], of: Mapping[str, KnownGang], held: _Held) -> KnownGang | None:

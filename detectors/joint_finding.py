@@ -6,7 +6,8 @@ from typing import Final
 
 from detectors.contract import DetectorInfo
 from detectors.finding import Finding, Severity, Subject, stable_id
-from detectors.joint import Gang, Joint
+from detectors.gang import Gang
+from detectors.joint import Joint
 from detectors.severity import DENSE
 
 _EVENTS: Final = 20

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from detectors.contract import DetectorInfo
+from detectors.gang import KnownGang
 from detectors.head_count import NOBODY, Heads, joined
-from detectors.joint import Joint, KnownGang
+from detectors.joint import Joint
 from detectors.joint_finding import joint_finding
 from detectors.registry import OPTIONAL_ROW_DETECTORS, ROW_DETECTORS
 from detectors.suspicion import Suspicion

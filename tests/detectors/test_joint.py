@@ -12,7 +12,8 @@ from suspect_traffic import SIZE_S, C, crowd, suspicion, together
 
 from detectors.confidence import Confidence
 from detectors.finding import Severity
-from detectors.joint import GROWN, LEVELS, MOST_MEMBERS, SLOT_SUSPICIONS, SPAN_S, Gang, Joint, KnownGang
+from detectors.gang import Gang, KnownGang
+from detectors.joint import GROWN, LEVELS, MOST_MEMBERS, SLOT_SUSPICIONS, SPAN_S, Joint
 from detectors.joint_finding import joint_finding
 from detectors.suspicion import Suspicion, strongest
 from detectors.synthetic import Synthetic

@@ -110,6 +110,7 @@ class Alarm:
         self.shape = self._hit.shape
         weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
         self._weights = weights / weights.sum()
+        self._log_weights = np.floor(np.log(self._weights) * UNITS).astype(np.int64)
         self._least = int(np.floor(np.log(threshold) * UNITS))
         self.together = np.ones(len(tails), dtype=np.bool_) if together is None else np.array(together, dtype=np.bool_)
 
@@ -144,12 +145,13 @@ class Alarm:
 
         Args:
             hits: of all rows, ``(n, d, l)``. skip: rows to leave out.
-            changes: int64 ``(n * d, 4)`` for what becomes of runs of hits (``detectors.kernels.evidence.judge``).
+            changes: int64 ``(n * d, 5)`` for what becomes of runs of hits (``detectors.kernels.evidence.judge``).
 
         Returns:
             The row after the last one entered, and the number of changes.
         """
-        limits = (self._hit, self._miss, self._least, self.together, self._weights, self.threshold)
+        weights = (self._weights, self._log_weights)
+        limits = (self._hit, self._miss, self._least, self.together, *weights, self.threshold)
         state = (held.log_e, held.last_ts, held.opinions, held.running)
         return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import BoolArray, EventBatch, IntArray
+from detectors.exact import figure
 from detectors.growing import grown
-from detectors.kernels.evidence import HIT
+from detectors.kernels.evidence import HIT, UNITS
 from detectors.run import Run
+from detectors.suspicion import LEAST_E, Suspicion
 
 T = TypeVar("T")
+
+_LEAST_LOG_E: Final = math.ceil(math.log(LEAST_E) * UNITS)
+#: Evidence beyond this is not told apart: exp(600) is still a number.
+_MOST_NATS: Final = 600.0
+
+#: A row, and what is held against its client from there on.
+Raised = tuple[int, Suspicion]
 
 
 class Dossiers(msgspec.Struct, array_like=True):
@@ -78,9 +88,13 @@ class DossierTable:
         self.running[slots] = self._crossed[slots] = False
         self.last_ts[slots], self.log_e[slots], self.opinions[slots] = -np.inf, 0, 0
 
-    def take_in(self, batch: EventBatch, slots: IntArray, changes: IntArray) -> None:
-        """Continue runs of hits by ``changes`` (``detectors.kernels.evidence.judge``), in order."""
-        for row, d, kind, opinions in changes.tolist():
+    def take_in(self, batch: EventBatch, slots: IntArray, changes: IntArray, told: BoolArray) -> list[Raised]:
+        """Continue runs of hits by ``changes`` (``detectors.kernels.evidence.judge``), in order.
+
+        Returns suspicions of ``LEAST_E`` or more by detectors that are ``told`` of, ``(d,)``, each with its row.
+        """
+        raised: list[Raised] = []
+        for row, d, kind, opinions, log_e in changes.tolist():
             key = int(slots[row]) * self._d + d
             if kind != HIT:
                 self._end(key)
@@ -90,6 +104,13 @@ class DossierTable:
                 run = self._runs[key] = Run(opinions, float(batch.ts[row]))
                 self.runs_nbytes += run.nbytes
             self.runs_nbytes += run.add(batch.ids[row])
+            if log_e >= _LEAST_LOG_E and told[d]:
+                e_value = figure(math.exp(min(log_e / UNITS, _MOST_NATS)))
+                at = (float(batch.ts[row]), batch.ids[row], run.since_ts)
+                rows = opinions - run.since + 1
+                client, detector = batch.clients[row], self._detectors[d]
+                raised.append((row, Suspicion(client, detector, e_value, *at, run.count, rows)))
+        return raised
 
     def run(self, slot: int, d: int) -> Run | None:
         """The run that goes on, if any."""

@@ -14,13 +14,15 @@ from detectors.baseline import BaselineError, ModelBaseline
 from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.client_finding import client_finding
 from detectors.contract import RowDetector
+from detectors.dossiers import Raised
 from detectors.exact import figure
-from detectors.finding import Finding
+from detectors.finding import Attack, Finding
 from detectors.journal import Journal
 from detectors.panel_state import PanelState
 from detectors.registry import row_detectors
 from detectors.rows import Rows
 from detectors.stretches import stretches
+from detectors.suspicion import suspicion_of
 
 #: Marks of rows: nothing found; a finding was made at it; its client was diverted and nothing looked at it.
 CLEAN: Final = 0
@@ -83,13 +85,20 @@ class Panel:
         """Clients with state."""
         return len(self._state.clients)
 
-    def step(self, batch: EventBatch, on_finding: OnFinding, spare: BoolArray | None = None) -> Marks:
+    def step(
+        self,
+        batch: EventBatch,
+        on_finding: OnFinding,
+        spare: BoolArray | None = None,
+        raised: list[Raised] | None = None,
+    ) -> Marks:
         """Look at rows in order; a mark for each, int8 ``(n,)``.
 
         ``on_finding`` is given each finding as it is made; if it returns True for any finding of a row, the client's
         later rows in this batch are diverted: not scored, not learned, no part of any evidence. Costly detectors have
         no opinion on rows marked in ``spare`` and do not learn them. For evidence to stay what it is, rows must be
-        spared whatever they hold, as by a hash of their ids.
+        spared whatever they hold, as by a hash of their ids. Wherever a row hit, what detectors of attacks
+        then held against its client is added to ``raised``: ``LEAST_E`` or more, and all that led to findings.
 
         Raises ValueError for rows of another shape than the baseline's.
         """
@@ -104,7 +113,10 @@ class Panel:
             self._state.clear(np.array(returning, dtype=np.int64))
             whole = begin == 0 and end == len(rows)
             part = rows if whole else rows.take(np.arange(begin, end))
-            marks[begin:end] = self._look(part, spare[begin:end], diverted, on_finding)
+            mine: list[Raised] = []
+            marks[begin:end] = self._look(part, spare[begin:end], diverted, on_finding, mine)
+            if raised is not None:
+                raised += [(begin + row, suspicion) for row, suspicion in mine]
         self._journal.touch(rows.clients, self._state.clients.slots)
         return marks
 
@@ -165,18 +177,20 @@ class Panel:
         self._state.shrink()
         return gone
 
-    def _look(self, rows: Rows, spare: BoolArray, diverted: set[int], on_finding: OnFinding) -> Marks:
+    def _look(
+        self, rows: Rows, spare: BoolArray, diverted: set[int], on_finding: OnFinding, raised: list[Raised]
+    ) -> Marks:
         dossiers, n = self._state.dossiers, len(rows)
         marks = np.full(n, CLEAN, dtype=np.int8)
         if diverted:
             marks[np.isin(rows.slots, list(diverted))] = DIVERTED
         hits = self._hits(rows, spare)
         learned = np.zeros(n, dtype=np.bool_)
-        changes = np.empty((n * hits.shape[1], 4), dtype=np.int64)
+        changes = np.empty((n * hits.shape[1], 5), dtype=np.int64)
         begin = 0
         while begin < n:
             begin, changed = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
-            dossiers.take_in(rows.batch, rows.slots, changes[:changed])
+            raised += dossiers.take_in(rows.batch, rows.slots, changes[:changed], self._alarm.together)
             row = begin - 1
             slot = int(rows.slots[row])
             if marks[row] == DIVERTED or (crossing := self._alarm.crossing(dossiers.log_e[slot])) is None:
@@ -184,8 +198,10 @@ class Panel:
             # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
             mine = np.flatnonzero((rows.slots == slot) & ~learned)
             history, later = mine[mine <= row], mine[mine > row]
-            if self._report(rows.take(history), spare[history], crossing, on_finding):
+            findings: list[Finding] = []
+            if self._report(rows.take(history), spare[history], crossing, on_finding, findings):
                 diverted.add(slot)
+            raised += [(row, suspicion_of(finding)) for finding in findings if finding.attack is not Attack.ABUSE]
             marks[row] = FLAGGED
             if len(history) > 1:
                 self._learn(rows.take(history[:-1]), spare[history[:-1]])
@@ -213,7 +229,9 @@ class Panel:
         for detector in self._learning.values():
             detector.learn(some if detector.costly else rows)
 
-    def _report(self, rows: Rows, spare: BoolArray, crossing: Crossing, on_finding: OnFinding) -> bool:
+    def _report(
+        self, rows: Rows, spare: BoolArray, crossing: Crossing, on_finding: OnFinding, findings: list[Finding]
+    ) -> bool:
         """Hand on the findings at the last of a client's rows that are not learned yet; True if it is diverted."""
         dossiers, batch, row = self._state.dossiers, rows.batch, len(rows) - 1
         slot, event = int(rows.slots[row]), batch.ids[row]
@@ -241,6 +259,7 @@ class Panel:
                     figures=(detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row))
                     | ({"together": shares} if shares else {}),
                 )
+                findings.append(finding)
                 diverted = on_finding(finding) or diverted
             dossiers.restart(slot, d, event)
         for d, name in enumerate(self._detectors):

@@ -21,7 +21,7 @@ from monitor.pipeline import PartitionPipeline
 from monitor.reader import Batch
 from monitor.service import Service
 from monitor.settings import Overload as OverloadSettings
-from monitor.shares import AnyMessage, Part, Share, encode_message
+from monitor.shares import AnyMessage, Part, Share, Suspects, encode_message
 
 log = structlog.get_logger("vedette.events")
 
@@ -146,7 +146,7 @@ class Events:
         """To the models; how far time has come concerns all of them."""
         layout, homes = self._layout, list[tuple[int, AnyMessage]]()
         for message in messages:
-            if isinstance(message, Share | Part):
+            if isinstance(message, Share | Suspects | Part):
                 homes.append((layout.windows_partition(message.model), message))
             else:
                 homes += [(home, message) for home in range(layout.windows)]

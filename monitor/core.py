@@ -11,6 +11,7 @@ from detectors.batch import EventBatch
 from detectors.contract import WindowDetector
 from detectors.fingerprints import Fingerprints
 from detectors.groups import Groups
+from detectors.joint import Joint
 from detectors.panel import Panel
 from detectors.registry import WINDOW_DETECTORS
 from detectors.window_alarm import WindowLimits, fit_limits
@@ -52,8 +53,11 @@ class Core:
         self.fingerprints = {model: prints for model in baseline.models if (prints := self._fingerprints(model))}
         #: Windows over which rows of different clients are compared.
         self.group_slots = max(math.ceil(settings.detection.groups.memory_s / windows.size_s), 1)
-        for model in baseline.models:
-            self.panel(model)  # fails here rather than at the first event
+        panels = {model: self.panel(model) for model in baseline.models}  # fails here rather than at the first event
+        self._thresholds = {model: panel.threshold for model, panel in panels.items() if panel is not None}
+        #: Models for whose accounts joint evidence is looked for.
+        wanted = Joint.info.name not in settings.detection.disabled
+        self.joint_models = frozenset(baseline.models if wanted else ())
 
     def panel(self, model: str) -> Panel | None:
         """A new panel for a model; None if the baseline does not know it."""
@@ -83,6 +87,11 @@ class Core:
             self.group_slots,
             self.settings.windows.size_s,
         )
+
+    def joint(self, model: str) -> Joint:
+        """A new ledger of suspicions for one of ``joint_models``."""
+        budget = self.settings.detection.false_alarms.clients_per_day
+        return Joint(self._thresholds[model], budget, self.group_slots, self.settings.windows.size_s)
 
     def fits(self, batch: EventBatch) -> bool:
         """Were rows of this shape calibrated for the model?"""

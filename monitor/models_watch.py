@@ -7,11 +7,13 @@ from typing import Final
 
 from monitor.core import Core
 from monitor.group_watch import GroupWatch
-from monitor.shares import AnyMessage, Part, Reached
+from monitor.joint_watch import JointWatch
+from monitor.shares import AnyMessage, Part, Progress, Reached, Suspects
 from monitor.shift_watch import ShiftWatch
 from monitor.step import StepResult
 
 _GROUP: Final = "group/"
+_JOINT: Final = "joint/"
 
 
 class ModelsWatch:
@@ -19,9 +21,10 @@ class ModelsWatch:
 
     def __init__(self, core: Core, state: Mapping[str, bytes], partitions: int, lanes: int = 1) -> None:
         """``partitions``: of the topic that clients are spread over; ``lanes``: of the bands."""
-        mine = {key.removeprefix(_GROUP): blob for key, blob in state.items() if key.startswith(_GROUP)}
-        self._shift = ShiftWatch(core, {k: v for k, v in state.items() if not k.startswith(_GROUP)}, partitions)
-        self._groups = GroupWatch(core, mine, lanes)
+        rest = {k: v for k, v in state.items() if not k.startswith((_GROUP, _JOINT))}
+        self._shift = ShiftWatch(core, rest, partitions)
+        self._groups = GroupWatch(core, _below(_GROUP, state), lanes)
+        self._joint = JointWatch(core, _below(_JOINT, state), partitions)
 
     @property
     def late_rows(self) -> int:
@@ -31,7 +34,7 @@ class ModelsWatch:
     @property
     def closed_ts(self) -> float:
         """Event time up to which windows are closed and compared; 0 before the first."""
-        return min(self._shift.closed_ts, self._groups.closed_ts)
+        return min(self._shift.closed_ts, self._groups.closed_ts, self._joint.closed_ts)
 
     def take(self, messages: Iterable[AnyMessage]) -> StepResult:
         """In the order of the topic."""
@@ -39,10 +42,19 @@ class ModelsWatch:
         for message in messages:
             if isinstance(message, Part | Reached):
                 result.extend(self._groups.take([message]))
-            else:
+                continue
+            if not isinstance(message, Suspects):
                 result.extend(self._shift.take([message]))
+            if isinstance(message, Suspects | Progress):
+                result.extend(self._joint.take([message]))
         return result
 
     def delta(self) -> dict[str, bytes | None]:
         """State changed since the last call."""
-        return self._shift.delta() | {f"{_GROUP}{key}": blob for key, blob in self._groups.delta().items()}
+        groups = {f"{_GROUP}{key}": blob for key, blob in self._groups.delta().items()}
+        joint = {f"{_JOINT}{key}": blob for key, blob in self._joint.delta().items()}
+        return self._shift.delta() | groups | joint
+
+
+def _below(prefix: str, state: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {key.removeprefix(prefix): blob for key, blob in state.items() if key.startswith(prefix)}

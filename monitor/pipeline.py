@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import EventBatch, FloatArray, IntArray
+from detectors.dossiers import Raised
 from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
 from monitor.bands import BandSlot, PartitionBands
@@ -24,8 +25,9 @@ from monitor.dedupe import Dedupe
 from monitor.event import Event
 from monitor.origins import Origins
 from monitor.overload import PLANS, degraded, sampled
-from monitor.shares import Announcer, Message, Progress
+from monitor.shares import Announcer, AnyMessage, Progress
 from monitor.step import StepResult, Verdict
+from monitor.suspects import PartitionSuspects
 from monitor.windows import PartitionWindows
 from responders.decision import ActionType
 
@@ -54,6 +56,7 @@ class PartitionPipeline:
         self._diverted_until: dict[str, float] = {}
         self.windows = PartitionWindows(core.window_plan)
         self._bands = PartitionBands(core.window_plan, core.fingerprints, partition)
+        self._suspects = PartitionSuspects(core.window_plan, core.joint_models, partition)
         self._meta = _Meta()
         self._changed: dict[str, bytes | None] = {}
         self._restore(state)
@@ -81,10 +84,12 @@ class PartitionPipeline:
             result.verdicts[Verdict.DUPLICATE] += int(np.count_nonzero(~first))
             events, watermarks = marked(events, first), watermarks[first]
         for batch in to_batches(events, self._widths):
-            marks = self._judge(batch, result)
+            raised: list[Raised] = []
+            marks = self._judge(batch, result, raised)
             if marks is None:
                 result.verdicts[Verdict.UNSCORED] += len(np.unique(batch.request))
                 continue
+            self._suspects.absorb(batch, watermarks[batch.request], raised)
             clean = np.flatnonzero(marks == CLEAN)
             if self.plan.windows_one_in > 1:
                 counted = clean[sampled(batch.ids, self.plan.windows_one_in)[clean]]
@@ -102,13 +107,15 @@ class PartitionPipeline:
         """Count records that were no events and went to the dead-letter topic."""
         self._meta.verdicts["dead_letter"] = self._meta.verdicts.get("dead_letter", 0) + records
 
-    def announce(self, *, idle: bool = False) -> list[Message]:
-        """What the models must be told since the last call: shares of windows that are over, then the progress.
+    def announce(self, *, idle: bool = False) -> list[AnyMessage]:
+        """What the models must be told since the last call: suspects and shares of windows that are over, then the
+        progress.
 
         ``idle``: there is nothing more to read for now; then the open windows are told of as they stand, and nobody
         need wait for this partition.
         """
-        return self._announcer.announce(self.windows, self._meta.watermark, idle=idle)
+        suspects = self._suspects.announce(self._meta.watermark, idle=idle)
+        return [*suspects, *self._announcer.announce(self.windows, self._meta.watermark, idle=idle)]
 
     def announce_bands(self, *, idle: bool = False) -> list[BandSlot | Progress]:
         """What must be compared across clients since the last ``announce``, which says ``idle`` as well; then how far
@@ -136,6 +143,7 @@ class PartitionPipeline:
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
             ("window", self.windows.delta()),
             ("band", self._bands.delta()),
+            ("suspect", self._suspects.delta()),
             ("incident", self._cases.delta()),
             ("origin", self.origins.delta()),
         ):
@@ -165,8 +173,9 @@ class PartitionPipeline:
         self._meta.watermark = float(newest[-1])
         return np.maximum(promised[:-1], np.append(-np.inf, newest)[: len(ts)]), newest[:-1]
 
-    def _judge(self, batch: EventBatch, result: StepResult) -> Marks | None:
-        """A mark for each row of one model; None if the model has no baseline for such rows."""
+    def _judge(self, batch: EventBatch, result: StepResult, raised: list[Raised]) -> Marks | None:
+        """A mark for each row of one model; None if the model has no baseline for such rows. What was ``raised`` of
+        rows is added there."""
         panel = self._panel(batch)
         if panel is None:
             return None
@@ -176,7 +185,9 @@ class PartitionPipeline:
             if len(todo):
                 rows = batch.take(todo)
                 spare = None if self.plan.rows_one_in == 1 else ~sampled(rows.ids, self.plan.rows_one_in)
-                marks[todo] = panel.step(rows, partial(self._found, rows, result), spare)
+                mine: list[Raised] = []
+                marks[todo] = panel.step(rows, partial(self._found, rows, result), spare, mine)
+                raised += [(int(todo[row]), suspicion) for row, suspicion in mine]
                 result.spared["detectors"] += 0 if spare is None else int(np.count_nonzero(spare))
         return marks
 
@@ -256,6 +267,7 @@ class PartitionPipeline:
         self.origins.restore(rooms.get("origin", {}))
         self.windows.restore(rooms.get("window", {}))
         self._bands.restore(rooms.get("band", {}))
+        self._suspects.restore(rooms.get("suspect", {}))
         for key, blob in rooms.get("divert", {}).items():
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
         by_model: dict[str, dict[str, bytes]] = {}

@@ -56,6 +56,18 @@ class Part(msgspec.Struct, array_like=True, frozen=True, tag="part"):
     data: bytes
 
 
+class Suspects(msgspec.Struct, array_like=True, frozen=True, tag="suspects"):
+    """Some of what a partition says of one model's accounts in a window; pieces are numbered, and the newest of a
+    number counts. ``data`` as ``monitor.suspects`` encodes it.
+    """
+
+    partition: PartitionNumber
+    index: int
+    model: str
+    number: Annotated[int, msgspec.Meta(ge=0)]
+    data: bytes
+
+
 class Reached(msgspec.Struct, array_like=True, frozen=True, tag="reached"):
     """A partition of the bands has compared all windows with an index below ``horizon``."""
 
@@ -65,7 +77,7 @@ class Reached(msgspec.Struct, array_like=True, frozen=True, tag="reached"):
 
 #: What a partition tells the models of their windows; and all that is sent on the topics of windows and bands.
 Message = Share | Progress
-AnyMessage = Message | Part | Reached
+AnyMessage = Message | Suspects | Part | Reached
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(AnyMessage)

@@ -51,6 +51,7 @@ def judge(
     least: int,
     together: Array,
     weights: Array,
+    log_weights: Array,
     enough: float,
     log_e: Array,
     last_ts: Array,
@@ -64,11 +65,12 @@ def judge(
     Args:
         skip: rows to leave out. hits: int8 ``(n, d, l)``, 1, 0, or -1 for no opinion. slots, ts: of the rows.
         hit, miss: steps, int64 ``(d, l, g)``.
-        together: bool ``(d,)``. weights: ``(l, g)``.
+        together: bool ``(d,)``. weights: ``(l, g)``; log_weights: in units, int64.
         log_e, last_ts, opinions, running: of the clients, by slot; brought up to date. ``running``: does a run of hits
             go on?
-        changes: int64 ``(n * d, 4)``, set to row, detector, ``HIT`` or ``OVER``, and opinions with this one, wherever
-            the lowest line was crossed or a run ended because nothing is held against the client any more.
+        changes: int64 ``(n * d, 5)``, set to row, detector, ``HIT`` or ``OVER``, opinions with this one, and the
+            largest weighted sum, a bound from below of the log of the e-value, wherever the lowest line was crossed or
+            a run ended because nothing is held against the client any more.
 
     Returns:
         The row after the last one entered, and the number of changes.
@@ -86,6 +88,7 @@ def judge(
             heard = hits[row, d, 0] >= 0
             opinions[slot, d] += heard
             most = -_MOST
+            sure = -_MOST
             for k in range(levels):
                 above = hits[row, d, k]
                 for b in range(bets):
@@ -93,17 +96,19 @@ def judge(
                     s = min(max(int(log_e[slot, d, k, b]), 0) + step, _MOST)
                     log_e[slot, d, k, b] = s
                     most = max(most, s)
+                    sure = max(sure, s + log_weights[k, b])
             stop |= most >= least
             if together[d] and most > 0:
                 held = max(held, float(most))
             if most <= 0:
                 if running[slot, d]:
                     running[slot, d] = False
-                    changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, OVER, 0
+                    changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3], changes[n, 4] = row, d, OVER, 0, 0
                     n += 1
             elif hits[row, d, 0] == 1:
                 running[slot, d] = True
-                changes[n, 0], changes[n, 1], changes[n, 2], changes[n, 3] = row, d, HIT, opinions[slot, d]
+                changes[n, 0], changes[n, 1], changes[n, 2] = row, d, HIT
+                changes[n, 3], changes[n, 4] = opinions[slot, d], sure
                 n += 1
         # Nearly all rows need no exponential: as many sums as there are must come to it.
         if not stop and held >= (np.log(enough / len(together)) - _SLACK) * UNITS:

@@ -166,7 +166,7 @@ def test_stops_where_one_detector_or_all_together_hold_enough(
     held = DossierTable(["a", "b"], alarm.shape)
     held.reserve(4)
     entered = SimpleNamespace(slots=client, batch=SimpleNamespace(ts=np.zeros(len(client))))
-    changes = np.empty((2 * len(hits), 4), dtype=np.int64)
+    changes = np.empty((2 * len(hits), 5), dtype=np.int64)
     begin, stopped = 0, []
     while begin < len(hits):
         begin, _ = alarm.judge(hits, entered, np.zeros(len(hits), np.bool_), begin, held, changes)

@@ -19,6 +19,7 @@ from detectors.calibration import calibrate
 from detectors.finding import Attack, Finding, Severity
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
 from detectors.registry import ROW_DETECTORS
+from detectors.suspicion import LEAST_E, Suspicion
 
 TTL_S = 600.0
 BUDGET = 0.5
@@ -121,6 +122,44 @@ def test_event_by_event_gives_the_same_findings_marks_and_state(policy: Policy) 
     watch = panel()
     findings, marks = played(watch, cut(traffic(), range(len(traffic()))), policy)
     assert (findings, marks, watch.snapshot()) == whole(policy)
+
+
+def suspicions(watch: Panel, parts: Sequence[EventBatch]) -> list[tuple[str, Suspicion]]:
+    """What is raised, with the row's event."""
+    told: list[tuple[str, Suspicion]] = []
+    for part in parts:
+        raised: list[tuple[int, Suspicion]] = []
+        watch.step(part, divert_none, raised=raised)
+        told += [(part.ids[row], s) for row, s in raised]
+    return sorted(told, key=lambda each: (each[0], each[1].detector, each[1].e_value))
+
+
+@settings(max_examples=8, deadline=None)
+@given(points=st.lists(st.integers(0, 700), max_size=15))
+def test_suspicions_are_the_same_however_rows_are_cut(points: list[int]) -> None:
+    assert suspicions(panel(), cut(traffic(), points)) == suspicions(panel(), [traffic()])
+
+
+def test_a_suspicion_is_a_bound_of_the_evidence_and_a_finding_is_the_evidence() -> None:
+    """The largest of 4 lines times 3 bets is at least a twelfth of their sum."""
+    watch, made, seen = panel(), list[Finding](), 0
+    for part in cut(traffic(), range(len(traffic()))):
+        raised: list[tuple[int, Suspicion]] = []
+        before = len(made)
+        watch.step(part, lambda f: bool(made.append(f)), raised=raised)
+        found = {f.detector: f.score for f in made[before:]}
+        for row, s in raised:
+            assert (s.event, s.client, s.ts) == (part.ids[row], part.clients[row], part.ts[row])
+            assert s.since_ts <= s.ts
+            assert s.e_value >= LEAST_E
+            if not found:
+                e_value = watch.evidence(s.client)[s.detector]["e_value"]
+                assert e_value / 12.0 <= s.e_value * 1.00001 <= e_value * 1.0001
+                seen += 1
+        told = {(s.detector, s.e_value) for _, s in raised}
+        assert told.issuperset((name, score) for name, score in found.items() if name != "rate")
+    assert seen > 10
+    assert made
 
 
 @POLICIES

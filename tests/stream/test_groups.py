@@ -47,11 +47,14 @@ def groups(findings: list[Finding]) -> list[Finding]:
 
 
 def test_the_group_is_found_with_its_members_and_nobody_else(expected_spread: list[Finding]) -> None:
-    found = groups(expected_spread)
-    assert len({f.subject.value for f in found}) == 1
-    members, accounts = set(found[-1].subject.members), {f"client:spread-{n:02d}" for n in range(ACCOUNTS)}
-    assert members <= accounts
-    assert len(members) >= 0.8 * ACCOUNTS
+    """By what lies close together, and by what began together."""
+    accounts = {f"client:spread-{n:02d}" for n in range(ACCOUNTS)}
+    for detector, share in (("groups", 0.8), ("joint", 0.2)):
+        found = [f for f in groups(expected_spread) if f.detector == detector]
+        assert len({f.subject.value for f in found}) == 1
+        members = set(found[-1].subject.members)
+        assert members <= accounts
+        assert len(members) >= share * ACCOUNTS
 
 
 @pytest.mark.parametrize(("workers", "partitions", "bands"), [(1, 3, None), (2, 4, 3), (4, 12, 1)])

@@ -22,9 +22,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         # Numba takes a second to import, and most commands judge nothing.
         from numba import njit
 
-        # Division by zero gives infinity, and vectors can be used. Without the lock other threads go on meanwhile, such as
-        # the one that fetches records: nobody but the caller knows the arrays.
-        options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+        options: dict[str, Any] = {"error_model": "numpy"}  # division by zero gives infinity, and vectors can be used
         try:
             quick: Callable[P, R] = njit(cache=True, **options)(function)
         except RuntimeError:  # Numba found no folder that it may write to

@@ -26,9 +26,9 @@ class Trees:
 
     def __init__(self, params: Params) -> None:
         self._depth = params["tree_depth"].astype(np.int64)
-        self._feature = params["tree_feature"].astype(np.int32)
+        self._feature = params["tree_feature"].astype(np.uint64)
         self._threshold = params["tree_threshold"].astype(np.float64)
-        self._below = params["tree_below"].astype(np.int32)
+        self._below = params["tree_below"].astype(np.uint64)
         self._value = params["tree_value"].astype(np.float64)
         self._base = float(params["tree_base"])
 

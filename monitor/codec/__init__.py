@@ -117,7 +117,7 @@ def _scanned(values: Sequence[bytes | None], at: Sequence[int], limits: Limits, 
     """JSON records, all in one walk."""
     if len(at) < LEAST_SCANNED:
         return _Read([], [], (), at)
-    json = [raw for i in at if (raw := values[i]) is not None and raw.startswith(b"{")]
+    json = [raw for raw in map(values.__getitem__, at) if raw is not None and raw.startswith(b"{")]
     owners = at if len(json) == len(at) else [i for i in at if (values[i] or b"").startswith(b"{")]
     requests, taken = quick_json(json, limits)
     if requests is None:

@@ -17,7 +17,7 @@ CLIENT_ID: Final = 1
 CLIENT_IP: Final = 2
 LINES: Final = 3
 
-#: Columns of ``fields``: begin and end in ``texts``, -1 where there is none; a time's only if it must be read exactly.
+#: Rows of ``fields``: begin and end in ``texts``, -1 where there is none; a time's only if it must be read exactly.
 TS: Final = 0
 MODEL: Final = 2
 VERSION: Final = 4
@@ -137,7 +137,7 @@ def scan(
         powers: ``POWERS``.
         so_far: int64 ``(PLACES,)``, brought up to date: of several calls each goes on where the one before ended.
         taken: ``(n,)`` of the ``n`` records of all calls, set: was the record read?
-        fields: int64 ``(n, WIDTH)``, set. times: float64 ``(n,)``, set; NaN where its text must be read exactly.
+        fields: int64 ``(WIDTH, n)``, set. times: float64 ``(n,)``, set; NaN where its text must be read exactly.
         values: float32 ``(n,)``, set where there is one.
         inputs, scores: float32, filled with the numbers of the records taken, one behind the other, NaN for null.
         texts: uint8, filled with what ``fields`` tells of.
@@ -155,7 +155,7 @@ def scan(
         if end - p > max_bytes or p >= end or raw[p] != 123:  # {
             continue
         for f in range(WIDTH):
-            fields[r, f] = -1
+            fields[f, r] = -1
         first_input, first_score, first_text = at_input, at_score, at_text
         p += 1
         seen, where, key, array, want = 0, _TOP, 0, 0, _FIRST_KEY
@@ -271,11 +271,11 @@ def scan(
                         at += 1
                     lengths[line] = p - text
                 else:
-                    fields[r, f] = at_text
+                    fields[f, r] = at_text
                     for i in range(text, p):
                         texts[at_text] = raw[i]
                         at_text += 1
-                    fields[r, f + 1] = at_text
+                    fields[f + 1, r] = at_text
                 p += 1
                 want = _NEXT
             elif c == 123:
@@ -295,10 +295,10 @@ def scan(
                 p += 1
                 if key == _IS_INPUTS:
                     array, want = 1, _FIRST_ITEM
-                    fields[r, INPUTS] = 0
+                    fields[INPUTS, r] = 0
                 elif key == _IS_SCORES:
                     array, want = 2, _FIRST_ITEM
-                    fields[r, SCORES] = 0
+                    fields[SCORES, r] = 0
                 elif key == _IS_SHAPE:
                     text = p - 1
                     while p < end and (48 <= raw[p] <= 57 or raw[p] == 44 or raw[p] == 32 or 9 <= raw[p] <= 13):
@@ -306,11 +306,11 @@ def scan(
                     if p >= end or raw[p] != 93 or p - text > _SHAPE_CHARS:
                         break
                     p += 1
-                    fields[r, SHAPE] = at_text
+                    fields[SHAPE, r] = at_text
                     for i in range(text, p):
                         texts[at_text] = raw[i]
                         at_text += 1
-                    fields[r, SHAPE + 1] = at_text
+                    fields[SHAPE + 1, r] = at_text
                     want = _NEXT
                 else:
                     break
@@ -435,16 +435,16 @@ def scan(
                     exact = digits <= _EXACT_DIGITS and abs(power) <= _EXACT_POWER
                     times[r] = (-size if negative else size) if exact else np.nan
                     if not exact:
-                        fields[r, TS] = at_text
+                        fields[TS, r] = at_text
                         for i in range(number, p):
                             texts[at_text] = raw[i]
                             at_text += 1
-                        fields[r, TS + 1] = at_text
+                        fields[TS + 1, r] = at_text
                 elif not array and key == _IS_LABEL:
                     if not whole or digits > _LABEL_DIGITS:
                         break
-                    fields[r, LABEL] = -int(mantissa) if negative else int(mantissa)
-                    fields[r, HAS_LABEL] = 1
+                    fields[LABEL, r] = -int(mantissa) if negative else int(mantissa)
+                    fields[HAS_LABEL, r] = 1
                 elif not array and key == _IS_ROWS:
                     if not whole or negative or mantissa != 1:
                         break
@@ -462,19 +462,19 @@ def scan(
                         at_score += 1
                     elif key == _IS_VALUE:
                         values[r] = low
-                        fields[r, HAS_VALUE] = 1
+                        fields[HAS_VALUE, r] = 1
                     else:
                         break
                 want = _NEXT
         if closed and seen & _REQUIRED == _REQUIRED:
             for f, of in ((MODEL, MODEL_OF), (VERSION, VERSION_OF), (SHAPE, SHAPE_OF)):
-                text, length = fields[r, f], fields[r, f + 1] - fields[r, f]
-                same = count > 0 and fields[last, f + 1] - fields[last, f] == length
+                text, length = fields[f, r], fields[f + 1, r] - fields[f, r]
+                same = count > 0 and fields[f + 1, last] - fields[f, last] == length
                 for i in range(length):
                     if not same:
                         break
-                    same = texts[text + i] == texts[fields[last, f] + i]
-                fields[r, of] = fields[last, of] if same else r
+                    same = texts[text + i] == texts[fields[f, last] + i]
+                fields[of, r] = fields[of, last] if same else r
             last = r
             for line in range(LINES):
                 at = so_far[AT_LINE + line] + lengths[line]
@@ -482,9 +482,9 @@ def scan(
                 so_far[AT_LINE + line] = at + 1
             taken[r] = True
             count += 1
-            fields[r, INPUTS] = at_input - first_input
-            if fields[r, SCORES] == 0:
-                fields[r, SCORES] = at_score - first_score
+            fields[INPUTS, r] = at_input - first_input
+            if fields[SCORES, r] == 0:
+                fields[SCORES, r] = at_score - first_score
         else:
             at_input, at_score, at_text = first_input, first_score, first_text
     so_far[AT_INPUT], so_far[AT_SCORE], so_far[AT_TEXT] = at_input, at_score, at_text

@@ -28,10 +28,12 @@ def quick_json(values: Sequence[bytes], limits: Limits) -> tuple[Requests | None
 
     None if it takes none. What is taken has the same values as ``plain_json`` gives.
     """
+    if not values:
+        return None, np.empty(0, np.bool_)
     n, sizes = len(values), np.fromiter(map(len, values), np.int64, len(values))
     ends = np.cumsum(sizes)
     total, so_far = int(ends[-1]), np.zeros(at.PLACES, np.int64)
-    taken, fields, times = np.empty(n, np.bool_), np.empty((n, at.WIDTH), np.int64), np.empty(n)
+    taken, fields, times = np.empty(n, np.bool_), np.empty((at.WIDTH, n), np.int64), np.empty(n)
     served = np.empty(n, np.float32)
     inputs, scores = (np.empty(total // 2 + 1, np.float32) for _ in range(2))  # a number, and what ends it
     texts, lines = np.empty(total, np.uint8), np.empty((at.LINES, total + n), np.uint8)
@@ -47,9 +49,9 @@ def quick_json(values: Sequence[bytes], limits: Limits) -> tuple[Requests | None
     if not so_far[at.TAKEN]:
         return None, taken
     if not taken.all():
-        fields, times, served = fields[taken], times[taken], served[taken]
+        fields, times, served = fields[:, taken], times[taken], served[taken]
     text = texts[: so_far[at.AT_TEXT]].tobytes().decode("ascii")
-    return _requests(text, _lines(lines, so_far), fields.T, times, served, inputs, scores), taken
+    return _requests(text, _lines(lines, so_far), fields, times, served, inputs, scores), taken
 
 
 def _lines(lines: npt.NDArray[np.uint8], so_far: IntArray) -> list[list[str]]:
@@ -69,13 +71,16 @@ def _requests(
     for i in np.flatnonzero(np.isnan(times)).tolist():
         times[i] = float(text[fields[at.TS, i] : fields[at.TS + 1, i]])
     valued = fields[at.HAS_VALUE] > 0
+    ips: list[str | None] = [*lines[at.CLIENT_IP]]
+    if not all(ips):
+        ips = [ip or None for ip in ips]
     return Requests(
         lines[at.ID],
         times,
         _repeated(text, fields, at.MODEL, at.MODEL_OF, str),
         _repeated(text, fields, at.VERSION, at.VERSION_OF, str),
         lines[at.CLIENT_ID],
-        [ip or None for ip in lines[at.CLIENT_IP]],
+        ips,
         _tensors(inputs, fields[at.INPUTS]),
         _repeated(text, fields, at.SHAPE, at.SHAPE_OF, _shape) if (fields[at.SHAPE] >= 0).any() else None,
         _tensors(scores, fields[at.SCORES]) if (fields[at.SCORES] >= 0).any() else None,

@@ -160,3 +160,9 @@ def test_requests_of_one_form_are_a_block_and_others_are_not() -> None:
     assert isinstance(decode_records(alike, LIMITS).events, EventBlock)
     wider = [*alike, event_json(inputs=[1, 2, 3, 4, 5], shape=None)]
     assert isinstance(decode_records(wider, LIMITS).events, list)
+
+
+def test_where_there_is_no_json_nothing_is_taken() -> None:
+    requests, flags = quick_json([], LIMITS)
+    assert requests is None
+    assert len(flags) == 0

@@ -73,7 +73,7 @@ class Rate:
 
     def score(self, rows: Rows) -> FloatArray:
         out = np.full(len(rows), np.nan)
-        walked = self._walk(rows)
+        walked = rows.noted(b"walked", lambda: self._walk(rows))
         out[walked.rows] = round_sig(walked.pace - np.maximum(self._population, walked.habit))
         return out
 
@@ -89,7 +89,8 @@ class Rate:
         }
 
     def learn(self, rows: Rows) -> None:
-        self.memory.append(rows.clients, self._walk(rows).states)
+        self.memory.append(rows.clients, rows.noted(b"walked", lambda: self._walk(rows)).states)
+        rows.forget_noted(b"walked")
 
     def _walk(self, rows: Rows) -> _Walked:
         clients = rows.clients

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import BoolArray, EventBatch, IntArray
+
+_T = TypeVar("_T")
 
 Inputs = npt.NDArray[np.float32]
 
@@ -35,7 +37,7 @@ class Rows:
         self.begins = np.concatenate([[0], ends, [len(slots)]]) if len(slots) else np.zeros(1, dtype=np.int64)
         self.clients = by_client[self.begins[:-1]]
         self._shared: dict[Hashable, tuple[BoolArray, Measures]] = {}
-        self._noted: dict[Hashable, Measures] = {}
+        self._noted: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -75,14 +77,15 @@ class Rows:
             known[missing] = True
         return values if len(wanted) == len(self) else values[wanted]
 
-    def noted(self, key: Hashable, work_out: Callable[[], Measures]) -> Measures:
+    def noted(self, key: Hashable, work_out: Callable[[], _T]) -> _T:
         """What all rows together gave under ``key``, worked out once; ``take`` drops it.
 
         What depends on what is remembered of their clients must be dropped by ``forget_noted`` when that changes.
         """
         if key not in self._noted:
             self._noted[key] = work_out()
-        return self._noted[key]
+        known: _T = self._noted[key]
+        return known
 
     def forget_noted(self, key: Hashable) -> None:
         """What it depended on has changed."""

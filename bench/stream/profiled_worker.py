@@ -24,15 +24,20 @@ import monitor.pipeline
 from bench.stream.stopwatch import Stopwatch
 from detectors.panel import Panel
 from detectors.registry import ROW_DETECTORS
+from monitor.band_watch import BandWatch
+from monitor.bands import PartitionBands
 from monitor.changelog import Changelog
 from monitor.cli.main import run as run_command
 from monitor.dedupe import Dedupe
 from monitor.delivery.batch import RecordBatch
 from monitor.delivery.thread import BatchConsumerThread
+from monitor.group_watch import GroupWatch
+from monitor.joint_watch import JointWatch
 from monitor.pipeline import PartitionPipeline
 from monitor.runtime import Runtime
 from monitor.service import Service
 from monitor.shift_watch import ShiftWatch
+from monitor.suspects import PartitionSuspects
 from monitor.windows import PartitionWindows
 
 
@@ -50,6 +55,12 @@ def put_on(watch: Stopwatch) -> None:
         watch.watch("windows", PartitionWindows, call)
     watch.watch("windows", PartitionPipeline, "announce")
     watch.watch("windows", ShiftWatch, "take")
+    for call in ("absorb", "announce"):
+        watch.watch("across accounts", PartitionBands, call)
+        watch.watch("across accounts", PartitionSuspects, call)
+    watch.watch("across accounts", BandWatch, "take")
+    for watching in (GroupWatch, JointWatch):
+        watch.watch("across accounts", watching, "take")
     watch.watch("checkpoint", PartitionPipeline, "delta")
     watch.watch("checkpoint", ShiftWatch, "delta")
     watch.watch_coroutine("checkpoint", Changelog, "save")

@@ -30,15 +30,13 @@ import numpy.typing as npt
 
 from detectors.batch import BoolArray, FloatArray, IntArray, round_sig
 from detectors.dossiers import DossierTable
-from detectors.kernels.evidence import UNITS, judge, trail
+from detectors.kernels.evidence import MOST_NATS, UNITS, judge, trail
 from detectors.rows import Rows
 
 #: Shares g of the way from the clean tail rate to 1 that the bets look for, and their weights in the mean: attackers
 #: who hit often must be found soon, those who hit seldom can wait. A level's weight is its rank.
 BETS: Final = (0.1, 0.3, 0.7)
 WEIGHTS: Final = (0.2, 0.3, 0.5)
-#: Evidence beyond this is not told apart: exp(600) is still a number.
-_MOST_NATS: Final = 600.0
 
 Hits = npt.NDArray[np.int8]
 
@@ -164,7 +162,7 @@ class Alarm:
         else:
             at = np.arange(n * detectors)
         e = np.zeros(n * detectors)
-        m = np.exp(np.minimum(log_e.reshape(n * detectors, *each)[at] / UNITS, _MOST_NATS))
+        m = np.exp(np.minimum(log_e.reshape(n * detectors, *each)[at] / UNITS, MOST_NATS))
         value = round_sig(np.sum(m * self._weights, axis=(1, 2)))
         e[at] = np.where(value >= least, value, 0.0)
         return e.reshape(n, detectors)

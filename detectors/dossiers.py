@@ -13,15 +13,13 @@ import numpy.typing as npt
 from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.exact import figure
 from detectors.growing import grown
-from detectors.kernels.evidence import HIT, UNITS
+from detectors.kernels.evidence import HIT, MOST_NATS, UNITS
 from detectors.run import Run
 from detectors.suspicion import LEAST_E, Suspicion
 
 T = TypeVar("T")
 
 _LEAST_LOG_E: Final = math.ceil(math.log(LEAST_E) * UNITS)
-#: Evidence beyond this is not told apart: exp(600) is still a number.
-_MOST_NATS: Final = 600.0
 
 #: A row, and what is held against its client from there on.
 Raised = tuple[int, Suspicion]
@@ -105,7 +103,7 @@ class DossierTable:
                 self.runs_nbytes += run.nbytes
             self.runs_nbytes += run.add(batch.ids[row])
             if log_e >= _LEAST_LOG_E and told[d]:
-                e_value = figure(math.exp(min(log_e / UNITS, _MOST_NATS)))
+                e_value = figure(math.exp(min(log_e / UNITS, MOST_NATS)))
                 at = (float(batch.ts[row]), batch.ids[row], run.since_ts)
                 rows = opinions - run.since + 1
                 client, detector = batch.clients[row], self._detectors[d]

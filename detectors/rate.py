@@ -23,6 +23,8 @@ BLOCK: Final = 16
 _PRIOR_BLOCKS: Final = 4.0
 _FASTEST_HZ: Final = 10_000.0
 
+#: Under which rows note what ``_walk`` gave.
+_WALKED: Final = b"walked"
 _STATE: Final = np.dtype([("start", "<f8"), ("requests", "<i8"), ("habit", "<f8"), ("blocks", "<i8"), ("last", "<i8")])
 
 
@@ -73,12 +75,12 @@ class Rate:
 
     def score(self, rows: Rows) -> FloatArray:
         out = np.full(len(rows), np.nan)
-        walked = rows.noted(b"walked", lambda: self._walk(rows))
+        walked = self._walked(rows)
         out[walked.rows] = round_sig(walked.pace - np.maximum(self._population, walked.habit))
         return out
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        walked = self._walk(rows)
+        walked = self._walked(rows)
         at = np.flatnonzero(walked.rows == row)
         if not len(at):
             return {}
@@ -89,8 +91,12 @@ class Rate:
         }
 
     def learn(self, rows: Rows) -> None:
-        self.memory.append(rows.clients, rows.noted(b"walked", lambda: self._walk(rows)).states)
-        rows.forget_noted(b"walked")
+        self.memory.append(rows.clients, self._walked(rows).states)
+        rows.forget_noted(_WALKED)
+
+    def _walked(self, rows: Rows) -> _Walked:
+        """``_walk``, once for all who ask before anything is learned."""
+        return rows.noted(_WALKED, lambda: self._walk(rows))
 
     def _walk(self, rows: Rows) -> _Walked:
         clients = rows.clients

@@ -9,7 +9,7 @@ import msgspec
 
 from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined, meet, remember
 from monitor.core import Core
-from monitor.shares import NEVER, AnyMessage, Part, Progress, Reached
+from monitor.shares import AnyMessage, Part, Progress, Reached
 from monitor.slot_merger import SlotMerger
 
 _MEMORY: Final = "memory"
@@ -34,8 +34,7 @@ class BandWatch:
     @property
     def closed_ts(self) -> float:
         """Event time up to which rows have been compared; 0 before the first."""
-        closed = self._merger.closed
-        return self._core.window_plan.end_ts(closed - 1) if closed > NEVER else 0.0
+        return self._core.window_plan.closed_ts(self._merger.closed)
 
     def take(self, messages: Iterable[AnyMessage]) -> list[AnyMessage]:
         """What partitions say, in the order of the topic; what the models are to be told."""

@@ -13,7 +13,6 @@ import numpy as np
 from detectors.band_entries import Entries, encode
 from detectors.batch import EventBatch, FloatArray
 from detectors.fingerprints import Fingerprints
-from detectors.quota import window_index
 from monitor.band_rows import BandRows, compared, thinned
 from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
@@ -82,8 +81,7 @@ class PartitionBands:
         prints = self._prints.get(batch.model)
         if prints is None or not len(batch):
             return
-        index = window_index(batch.ts, self._plan.size_s)
-        late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
+        index, late = self._plan.places(batch.ts, watermarks)
         for w in np.unique(index[~late]).tolist():
             self._add((w, batch.model), batch.take(~late & (index == w)), prints, weight)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor.shares import NEVER
+from monitor.windows import NEVER
 
 
 class Horizons(msgspec.Struct, array_like=True):

@@ -8,6 +8,7 @@ from typing import Final
 from monitor.core import Core
 from monitor.group_watch import GroupWatch
 from monitor.joint_watch import JointWatch
+from monitor.prefixed import over, under
 from monitor.shares import AnyMessage, Part, Progress, Reached, Suspects
 from monitor.shift_watch import ShiftWatch
 from monitor.step import StepResult
@@ -23,8 +24,8 @@ class ModelsWatch:
         """``partitions``: of the topic that clients are spread over; ``lanes``: of the bands."""
         rest = {k: v for k, v in state.items() if not k.startswith((_GROUP, _JOINT))}
         self._shift = ShiftWatch(core, rest, partitions)
-        self._groups = GroupWatch(core, _below(_GROUP, state), lanes)
-        self._joint = JointWatch(core, _below(_JOINT, state), partitions)
+        self._groups = GroupWatch(core, under(_GROUP, state), lanes)
+        self._joint = JointWatch(core, under(_JOINT, state), partitions)
 
     @property
     def late_rows(self) -> int:
@@ -51,10 +52,4 @@ class ModelsWatch:
 
     def delta(self) -> dict[str, bytes | None]:
         """State changed since the last call."""
-        groups = {f"{_GROUP}{key}": blob for key, blob in self._groups.delta().items()}
-        joint = {f"{_JOINT}{key}": blob for key, blob in self._joint.delta().items()}
-        return self._shift.delta() | groups | joint
-
-
-def _below(prefix: str, state: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {key.removeprefix(prefix): blob for key, blob in state.items() if key.startswith(prefix)}
+        return self._shift.delta() | over(_GROUP, self._groups.delta()) | over(_JOINT, self._joint.delta())

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from monitor.window_state import encode
-from monitor.windows import PartitionWindows, WindowPlan
+from monitor.windows import NEVER, PartitionWindows, WindowPlan
 
 #: A partition beyond reason would make everybody wait for all below it.
 PartitionNumber = Annotated[int, msgspec.Meta(ge=0, lt=2**20)]
@@ -94,10 +94,6 @@ def decode_message(raw: bytes) -> AnyMessage:
     except (UnicodeDecodeError, RecursionError) as e:  # text that is no UTF-8, nesting without end
         raise msgspec.DecodeError(str(e)) from None
     return message
-
-
-#: The horizon of a partition that has seen no event yet.
-NEVER: Final = -(1 << 62)
 
 
 class Announcer:

@@ -9,7 +9,8 @@ from detectors.window_alarm import WindowAlarm
 from monitor.cases import Cases
 from monitor.core import Core
 from monitor.overload import PLANS, degraded
-from monitor.shares import NEVER, Message
+from monitor.prefixed import over, under
+from monitor.shares import Message
 from monitor.step import StepResult
 from monitor.window_merger import WindowMerger
 from monitor.windows import ClosedWindow
@@ -30,9 +31,7 @@ class ShiftWatch:
         self._merger.restore(state)
         if "alarm" in state:
             self._alarm.restore(state["alarm"])
-        self._cases.restore(
-            {key.removeprefix(_INCIDENT): blob for key, blob in state.items() if key.startswith(_INCIDENT)}
-        )
+        self._cases.restore(under(_INCIDENT, state))
 
     @property
     def late_rows(self) -> int:
@@ -42,8 +41,7 @@ class ShiftWatch:
     @property
     def closed_ts(self) -> float:
         """Event time up to which windows are closed; 0 before the first."""
-        closed = self._merger.closed
-        return self._core.window_plan.end_ts(closed - 1) if closed > NEVER else 0.0
+        return self._core.window_plan.closed_ts(self._merger.closed)
 
     def take(self, messages: Iterable[Message]) -> StepResult:
         """What partitions say, in the order of the topic; windows that can be closed are judged at once."""
@@ -58,7 +56,7 @@ class ShiftWatch:
         """State changed since the last call."""
         if self._judged:
             self._cases.prune(self.closed_ts)
-        changes = self._merger.delta() | {f"{_INCIDENT}{k}": v for k, v in self._cases.delta().items()}
+        changes = self._merger.delta() | over(_INCIDENT, self._cases.delta())
         if self._judged:
             changes["alarm"] = self._alarm.snapshot()
             self._judged = False

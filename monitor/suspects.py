@@ -12,7 +12,6 @@ import numpy as np
 
 from detectors.batch import EventBatch, FloatArray
 from detectors.head_count import NOBODY, Heads, heads, joined
-from detectors.quota import window_index
 from detectors.suspicion import Suspicion, strongest
 from monitor.event import ANONYMOUS
 from monitor.shares import Suspects, horizon
@@ -65,8 +64,7 @@ class PartitionSuspects:
         """
         if batch.model not in self._models or not len(batch):
             return
-        index = window_index(batch.ts, self._plan.size_s)
-        late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
+        index, late = self._plan.places(batch.ts, watermarks)
         for w in np.unique(index[~late]).tolist():
             here = set(compress(batch.clients, (~late & (index == w)).tolist())) - {ANONYMOUS}
             if here:

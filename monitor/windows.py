@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from detectors.batch import BoolArray, EventBatch, FloatArray
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray
 from detectors.contract import Summary, WindowDetector, merge
 from detectors.quota import window_index
 from monitor.overload import PLANS, Plan
 from monitor.window_state import OpenWindow, decode, encode
 
+#: The horizon of a partition that has seen no event yet.
+NEVER: Final = -(1 << 62)
 #: Version names a window counts by.
 MAX_VERSIONS = 16
 _LATE = "late"
@@ -45,6 +48,15 @@ class WindowPlan:
 
     def end_ts(self, index: int) -> float:
         return (index + 1) * self.size_s
+
+    def closed_ts(self, closed: int) -> float:
+        """Event time up to which all is closed if windows below ``closed`` are; 0 before the first."""
+        return self.end_ts(closed - 1) if closed > NEVER else 0.0
+
+    def places(self, ts: FloatArray, watermarks: FloatArray) -> tuple[IntArray, BoolArray]:
+        """The window of each row, and whether it was over by ``watermarks``, the newest time up to it; ``(n,)``."""
+        index = window_index(ts, self.size_s)
+        return index, (index + 1) * self.size_s + self.grace_s <= watermarks
 
     def passed(self, index: int, watermark: float) -> bool:
         """Whether a window is over for those who know the watermark."""
@@ -101,8 +113,7 @@ class PartitionWindows:
         """
         if not self._plan.detectors.get(batch.model):
             return
-        index = window_index(batch.ts, self._plan.size_s)
-        late = (index + 1) * self._plan.size_s + self._plan.grace_s <= watermarks
+        index, late = self._plan.places(batch.ts, watermarks)
         if late.any():
             self._late_rows += int(np.count_nonzero(late)) * plan.windows_one_in
             self._late_changed = True

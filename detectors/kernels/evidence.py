@@ -16,6 +16,8 @@ _MOST: Final = 1 << 30
 
 #: Units of log evidence per nat.
 UNITS: Final = 1 << 20
+#: Evidence beyond this is not told apart: exp(600) is still a number.
+MOST_NATS: Final = 600.0
 #: What rounding may hide: whoever asked looks at it exactly.
 _SLACK: Final = 1e-6
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from monitor.codec.plain import Plain
 from monitor.codec.tensors import Float32Array
 from monitor.codec.wire import Labels
 
-_BYTES = np.dtype(np.float32).itemsize
+_BYTES: Final = np.dtype(np.float32).itemsize
 
 
 class Tensors(NamedTuple):

@@ -20,7 +20,7 @@ from detectors.finding import Finding
 from detectors.panel import Panel
 from monitor.band_rows import BandRows, compared
 from monitor.core import Core
-from monitor.engine import Change, Engine
+from monitor.engine import Change, Engine, bands_scope, partition_scope
 from monitor.event import Event
 from monitor.incidents import Incident
 from monitor.settings import (
@@ -38,6 +38,7 @@ from monitor.settings import (
 from monitor.step import StepResult
 from replay.clean_traffic import clean_batches
 from replay.demo.workspace import shipped
+from replay.sender import partition_of
 from responders.decision import ActionType, Decision
 
 DEDUPE_S = 30.0
@@ -256,4 +257,48 @@ def run(
         seen.take(engine.step(0, [], ticks=[(0, close)]))
         seen.take(engine.close_windows())
         seen.write(engine.delta())
+    return seen
+
+
+def spread(
+    core: Core,
+    events: Sequence[Event],
+    end_ts: float,
+    *,
+    partitions: int = 1,
+    lanes: int = 1,
+    step: int = 10_000,
+    backwards: bool = False,
+    restart: bool = False,
+) -> Seen:
+    """Events by client over several partitions, each read in steps; a checkpoint after each round.
+
+    Args:
+        end_ts: of a tick at the end of each partition.
+        lanes: partitions of the bands.
+        backwards: which partition comes first in a round.
+        restart: after each checkpoint go on with a new engine made from it.
+    """
+    seen = Seen()
+    queues: dict[int, list[Event]] = {p: [] for p in range(partitions)}
+    for e in events:
+        queues[partition_of(e.client.encode(), partitions)].append(e)
+
+    def engine() -> Engine:
+        made = Engine(core, partitions, seen.scope("models"), [seen.scope(bands_scope(n)) for n in range(lanes)])
+        for p in queues:
+            made.assign(p, seen.scope(partition_scope(p)))
+        return made
+
+    running = engine()
+    while any(queues.values()):
+        for p in sorted(queues, reverse=backwards):
+            seen.take(running.step(p, queues[p][:step]))
+            queues[p] = queues[p][step:]
+            if not queues[p]:
+                seen.take(running.step(p, [], ticks=[(0, end_ts)]))
+        seen.take(running.close_windows())
+        seen.write(running.delta())
+        running = engine() if restart else running
+    seen.take(running.close_windows())
     return seen

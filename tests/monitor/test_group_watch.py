@@ -15,11 +15,10 @@ from monitor.band_rows import QUOTA
 from monitor.bands import BandSlot, PartitionBands
 from monitor.columns import to_batches
 from monitor.core import Core
-from monitor.engine import Engine, bands_scope, partition_scope
+from monitor.engine import Engine
 from monitor.event import Event
-from replay.sender import partition_of
 from responders.decision import ActionType, Decision
-from tests.monitor.small_core import Seen, clean, core, event
+from tests.monitor.small_core import Seen, clean, core, event, spread
 
 START = 1_763_700_000.0
 END = START + 120.0
@@ -55,29 +54,10 @@ def only_groups(mode: str = "enforce") -> Core:
 
 
 def play(partitions: int, lanes: int, step: int, *, backwards: bool = False, restart: bool = False) -> Seen:
-    small, seen = only_groups(), Seen()
-    queues: dict[int, list[Event]] = {p: [] for p in range(partitions)}
-    for e in traffic():
-        queues[partition_of(e.client.encode(), partitions)].append(e)
-
-    def engine() -> Engine:
-        made = Engine(small, partitions, seen.scope("models"), [seen.scope(bands_scope(n)) for n in range(lanes)])
-        for p in queues:
-            made.assign(p, seen.scope(partition_scope(p)))
-        return made
-
-    running = engine()
-    while any(queues.values()):
-        for p in sorted(queues, reverse=backwards):
-            seen.take(running.step(p, queues[p][:step]))
-            queues[p] = queues[p][step:]
-            if not queues[p]:
-                seen.take(running.step(p, [], ticks=[(0, END)]))
-        seen.take(running.close_windows())
-        seen.write(running.delta())
-        running = engine() if restart else running
-    seen.take(running.close_windows())
-    return seen
+    small, events = only_groups(), traffic()
+    return spread(
+        small, events, END, partitions=partitions, lanes=lanes, step=step, backwards=backwards, restart=restart
+    )
 
 
 @cache

@@ -13,14 +13,13 @@ from suspect_traffic import crowd, together
 
 from detectors.finding import Finding
 from monitor.core import Core
-from monitor.engine import Engine, bands_scope, partition_scope
+from monitor.engine import Engine
 from monitor.event import Event
 from monitor.joint_watch import JointWatch
 from monitor.shares import Progress, Suspects
 from monitor.suspects import News
-from replay.sender import partition_of
 from responders.decision import ActionType, Decision
-from tests.monitor.small_core import Seen, clean, core, event
+from tests.monitor.small_core import Seen, clean, core, event, spread
 
 START = 1_763_700_000.0
 END = START + 200.0
@@ -48,28 +47,7 @@ def only_joint(*disabled: str) -> Core:
 
 
 def play(partitions: int, step: int, *, backwards: bool = False, restart: bool = False) -> Seen:
-    small, seen = only_joint(), Seen()
-    queues: dict[int, list[Event]] = {p: [] for p in range(partitions)}
-    for e in traffic():
-        queues[partition_of(e.client.encode(), partitions)].append(e)
-
-    def engine() -> Engine:
-        made = Engine(small, partitions, seen.scope("models"), [seen.scope(bands_scope(0))])
-        for p in queues:
-            made.assign(p, seen.scope(partition_scope(p)))
-        return made
-
-    running = engine()
-    while any(queues.values()):
-        for p in sorted(queues, reverse=backwards):
-            seen.take(running.step(p, queues[p][:step]))
-            queues[p] = queues[p][step:]
-            if not queues[p]:
-                seen.take(running.step(p, [], ticks=[(0, END)]))
-        seen.take(running.close_windows())
-        seen.write(running.delta())
-        running = engine() if restart else running
-    return seen
+    return spread(only_joint(), traffic(), END, partitions=partitions, step=step, backwards=backwards, restart=restart)
 
 
 def gangs(seen: Seen) -> list[Finding]:

@@ -20,6 +20,11 @@ from tests.stream.test_kill import settled
 from tests.stream.test_scale_out import until_judged
 
 ACCOUNTS = 20
+#: Half of all clients attack here; an action refused in mid-run would end a diversion at a moment of the clock's.
+NO_CAPS = {
+    "mode": "enforce",
+    "caps": {"max_client_share": 1.0, "max_active_blocks": 1000, "max_actions_per_hour": 1000},
+}
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +73,7 @@ def test_workers_and_partitions_change_no_group(
     partitions: int,
     bands: int | None,
 ) -> None:
-    overrides = {"windows": SHORT_WINDOWS}
+    overrides = {"windows": SHORT_WINDOWS, "response": NO_CAPS}
     world = World(broker, tmp_path, short_baseline, partitions, overrides, bands=bands)
     with contextlib.ExitStack() as running:
         group = [running.enter_context(world.worker(n)) for n in range(workers)]
@@ -84,7 +89,8 @@ def test_a_killed_worker_loses_no_group(
     broker: BrokerHandle, tmp_path: Path, short_baseline: Path, spread: list[Event], expected_spread: list[Finding]
 ) -> None:
     """Killed between checkpoints, with fingerprints under way on every topic."""
-    world = World(broker, tmp_path, short_baseline, 4, {"windows": SHORT_WINDOWS, "stream": {"batch_events": 100}})
+    overrides = {"windows": SHORT_WINDOWS, "response": NO_CAPS, "stream": {"batch_events": 100}}
+    world = World(broker, tmp_path, short_baseline, 4, overrides)
     worker = world.worker()
     traffic = records(spread)
     player = threading.Thread(target=world.play, args=(traffic, 2.0))

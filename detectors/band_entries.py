@@ -12,6 +12,7 @@ import numpy.typing as npt
 import zstandard
 
 from detectors.kernels.links import link
+from detectors.names import Names
 from detectors.run_ranks import run_ranks
 
 #: Earlier rows of its cell that a row is compared with, and how many of them may be of one client.
@@ -49,7 +50,7 @@ class Entries:
     Attributes:
         cells, digests: int64 ``(n,)``. z: int16 ``(n, 12)``. ts: float64 ``(n,)``. labels: int32 ``(n,)``.
         kept: distinct rows of its client that were looked at in the slot, int32 ``(n,)``.
-        who: index into ``clients``, int32 ``(n,)``. events: request ids, objects ``(n,)``.
+        who: index into ``clients``, int32 ``(n,)``; ``clients`` may have more. events: request ids, objects ``(n,)``.
     """
 
     cells: npt.NDArray[np.int64]
@@ -59,7 +60,7 @@ class Entries:
     labels: npt.NDArray[np.int32]
     kept: npt.NDArray[np.int32]
     who: npt.NDArray[np.int32]
-    clients: tuple[str, ...]
+    clients: Sequence[str]
     events: npt.NDArray[np.object_]
 
     def __len__(self) -> int:
@@ -79,12 +80,21 @@ class Entries:
             self.events[rows],
         )
 
+    def of(self, names: Names) -> Entries:
+        """The same rows with those names as ``clients``."""
+        if self.clients is names.clients:
+            return self
+        index = names.places(self.clients)
+        return replace(self, who=index[self.who] if len(self) else self.who, clients=names.clients)
+
     def compact(self) -> Entries:
         """The same rows; ``clients`` has those that are there only, in alphabetical order."""
-        used = sorted(self.clients[i] for i in np.unique(self.who).tolist())
-        place = {client: i for i, client in enumerate(used)}
-        where = np.array([place.get(client, -1) for client in self.clients], dtype=np.int32)
-        return replace(self, who=where[self.who] if len(self) else self.who, clients=tuple(used))
+        used, who = np.unique(self.who, return_inverse=True)
+        names = [self.clients[i] for i in used.tolist()]
+        order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
+        place = np.empty(len(names), dtype=np.int32)
+        place[order] = np.arange(len(names))
+        return replace(self, who=place[who], clients=tuple(names[i] for i in order.tolist()))
 
 
 def objects(texts: Sequence[str]) -> npt.NDArray[np.object_]:
@@ -96,21 +106,14 @@ def objects(texts: Sequence[str]) -> npt.NDArray[np.object_]:
 
 def joined(parts: Sequence[Entries]) -> Entries:
     """All rows, one part after the other."""
-    names: dict[str, int] = {}
-    who = []
-    for part in parts:
-        index = np.array([names.setdefault(client, len(names)) for client in part.clients], dtype=np.int32)
-        who.append(index[part.who] if len(part) else part.who)
+    if any(part.clients is not parts[0].clients for part in parts):
+        names = Names()
+        parts = [part.of(names) for part in parts]
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("cells", "z", "digests", "ts", "labels", "kept")
+        for name in ("cells", "z", "digests", "ts", "labels", "kept", "who", "events")
     }
-    return Entries(
-        **columns,
-        who=np.concatenate(who).astype(np.int32),
-        clients=tuple(names),
-        events=np.concatenate([part.events for part in parts]),
-    )
+    return Entries(**columns, clients=parts[0].clients)
 
 
 def in_order(entries: Entries) -> Entries:
@@ -207,7 +210,7 @@ def encode(entries: Entries) -> bytes:
     """The rows as bytes; equal rows in the same order give the same."""
     entries = entries.compact()
     columns = [getattr(entries, name).astype(kind).tobytes() for name, kind in (*_COLUMNS, *_MORE)]
-    raw = msgspec.msgpack.encode(_Stored(columns, entries.clients, entries.events.tolist()))
+    raw = msgspec.msgpack.encode(_Stored(columns, tuple(entries.clients), entries.events.tolist()))
     return zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
 
 

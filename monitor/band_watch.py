@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined, meet, remember
+from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined
+from detectors.band_memory import BandMemory
 from monitor.core import Core
 from monitor.shares import AnyMessage, Part, Progress, Reached
 from monitor.slot_merger import SlotMerger
@@ -25,7 +26,7 @@ class BandWatch:
         self._core = core
         self._lane = lane
         self._merger = SlotMerger(partitions)
-        self._memory: dict[str, Entries] = {}
+        self._memory: dict[str, BandMemory] = {}
         self._sizes: dict[tuple[int, str], int] = {}
         self._changes: dict[str, bytes | None] = {}
         self._merger.restore(state)
@@ -62,9 +63,10 @@ class BandWatch:
         self._forget(index, model)
         entries = [found for part in parts if (found := _decoded(part.data)) is not None]
         reach = prints.reach(differs=False), prints.reach(differs=True)
-        links, loud = meet(in_order(joined([EMPTY, *entries])), self._memory.get(model, EMPTY), reach, prints.unit)
+        memory = self._memory.setdefault(model, BandMemory())
+        links, loud = memory.meet(in_order(joined([EMPTY, *entries])), reach, prints.unit)
         if len(loud):
-            self._memory[model] = remember(self._memory.get(model, EMPTY), loud)
+            memory.remember(loud)
             self._sizes[index, model] = len(loud)
             self._changes[_key(index, model)] = self._stamped(encode(loud))
         rows = sum(part.rows for part in parts)
@@ -89,9 +91,7 @@ class BandWatch:
             first = max(first, old)
         memory = self._memory.get(model)
         if memory is not None:
-            kept = memory.take(memory.ts >= plan.end_ts(first))
-            # names of clients long gone are dropped now and then
-            self._memory[model] = kept.compact() if len(kept.clients) > 2 * len(kept) + 1000 else kept
+            memory.forget(plan.end_ts(first))
 
     def _stamped(self, blob: bytes) -> bytes:
         return msgspec.msgpack.encode((self._core.window_plan.baseline, blob))
@@ -109,7 +109,7 @@ class BandWatch:
                 continue
             entries = decode(rows)
             self._sizes[index, model] = len(entries)
-            self._memory[model] = remember(self._memory.get(model, EMPTY), entries)
+            self._memory.setdefault(model, BandMemory()).remember(entries)
 
 
 def decode_links(data: bytes) -> list[Link]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from detectors.kernels.links import link
+from detectors.kernels.links import among, link
 from detectors.names import Names
 from detectors.run_ranks import run_ranks
 
@@ -139,7 +139,7 @@ def meet(new: Entries, memory: Entries, reach: tuple[int, int], unit: float) -> 
     """
     if not len(new):
         return [], new
-    old = memory.take(np.isin(memory.cells, np.unique(new.cells)))
+    old = memory.take(_among(memory.cells, new.cells))
     both = joined([old, new])
     order = np.argsort(both.cells, kind="stable")
     fresh = order >= len(old)
@@ -162,11 +162,20 @@ def remember(memory: Entries, new: Entries) -> Entries:
     never there.
     """
     both = joined([memory, new])
-    touched = np.isin(both.cells, np.unique(new.cells))
-    some = np.flatnonzero(touched)
-    keep = ~touched
-    keep[some[_latest(both.take(some))]] = True
+    some = np.flatnonzero(_among(both.cells, new.cells))
+    latest = _latest(both.take(some))
+    if latest.all():
+        return both
+    keep = np.ones(len(both), dtype=np.bool_)
+    keep[some[~latest]] = False
     return both.take(keep)
+
+
+def _among(cells: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Which cells are one of those wanted, ``(n,)``."""
+    out = np.zeros(len(cells), dtype=np.bool_)
+    among(cells, wanted, np.full(1 << (2 * len(wanted)).bit_length(), -1, dtype=np.int64), out)
+    return out
 
 
 def _link(rows: Entries, i: int, j: int, distance: float) -> Link:

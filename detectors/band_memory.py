@@ -29,7 +29,10 @@ class BandMemory:
 
     def forget(self, before_ts: float) -> None:
         """Drop older rows."""
-        kept = self._rows.take(self._rows.ts >= before_ts)
+        live = self._rows.ts >= before_ts
+        if live.all():
+            return
+        kept = self._rows.take(live)
         if len(kept.clients) > 2 * len(kept) + _SPARE_NAMES:
             self._names = Names()
             kept = kept.compact().of(self._names)

@@ -13,6 +13,24 @@ Array = npt.NDArray[Any]
 
 
 @kernel
+def among(cells: Array, wanted: Array, table: Array, out: Array) -> None:
+    """``out[i]``: is ``cells[i]`` one of ``wanted``? ``table``: int64, full of -1, a power of two of at least twice as
+    many places as ``wanted`` has."""
+    mask = len(table) - 1
+    for w in range(len(wanted)):
+        # Cells are hashes: any of their bits will do.
+        at = wanted[w] & mask
+        while table[at] >= 0 and wanted[table[at]] != wanted[w]:
+            at = (at + 1) & mask
+        table[at] = w
+    for i in range(len(cells)):
+        at = cells[i] & mask
+        while table[at] >= 0 and wanted[table[at]] != cells[i]:
+            at = (at + 1) & mask
+        out[i] = table[at] >= 0
+
+
+@kernel
 def link(
     cells: Array,
     z: Array,

@@ -14,7 +14,7 @@ from faust.types.tuples import ack_lock
 class Fetched(NamedTuple):
     """The records that one fetch brought of one partition; never empty."""
 
-    records: Sequence[ConsumerRecord[bytes, bytes]]
+    records: list[ConsumerRecord[bytes, bytes]]
     generation: int
     epoch: int
 
@@ -26,7 +26,7 @@ class Fetched(NamedTuple):
 class BatchMessage(ConsumerMessage):
     """One Faust message for many records. Its offset is the last one's: what hangs on it waits for the whole batch."""
 
-    __slots__ = ("dropped", "first_offset", "held", "next_offset", "records")
+    __slots__ = ("dropped", "first_offset", "held", "next_offset", "records", "taken_in")
 
     def __init__(self, tp: TP, fetched: Fetched) -> None:
         last = fetched.records[-1]
@@ -47,8 +47,22 @@ class BatchMessage(ConsumerMessage):
         self.first_offset = fetched.first_offset
         self.next_offset = int(last.offset) + 1
         self.dropped = False
+        #: the batch before it, which was still waiting, has its records
+        self.taken_in = False
         #: how many agents have it in their hands
         self.held = 0
+
+    @property
+    def queued(self) -> bool:
+        """Does it wait for its agents, and has none of them taken it?"""
+        return self.refcount > 0 and not self.tracked and not self.dropped
+
+    def grow(self, fetched: Fetched) -> None:
+        """Take in the records that follow, in place: the event around it was given this very list."""
+        last = fetched.records[-1]
+        self.records += fetched.records
+        self.offset, self.timestamp = last.offset, last.timestamp / 1000.0
+        self.next_offset = int(last.offset) + 1
 
     def lost(self) -> bool:
         """Did it miss an agent? To be asked when the agents' queues were emptied."""

@@ -41,6 +41,8 @@ class BatchConsumer(Consumer):
         #: an agent has room again
         self._room = asyncio.Event()
         super().__init__(*args, **options)
+        self._hand_on = self.callback
+        self.callback = self._unless_taken_in  # type: ignore[assignment]  # Faust hands it what _to_message makes
 
     @property
     def batch_topics(self) -> set[str]:
@@ -111,6 +113,10 @@ class BatchConsumer(Consumer):
             and tp not in self._moves
         )
 
+    async def _unless_taken_in(self, message: ConsumerMessage) -> None:
+        if not (isinstance(message, BatchMessage) and message.taken_in):
+            await self._hand_on(message)
+
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if not isinstance(record, Fetched):
             return super()._to_message(tp, record)
@@ -123,7 +129,14 @@ class BatchConsumer(Consumer):
         progress = self._progress.get(tp)
         if progress is None or progress.generation != record.generation:
             progress = self._progress[tp] = Progress(record.generation)
-        progress.deliver(message)
+        last = cast("BatchMessage | None", progress.last)
+        most = self.app.conf.broker_max_poll_records or 0
+        if last is not None and last.queued and len(last.records) + len(record.records) <= most:
+            last.grow(record)
+            progress.grown()
+            message.taken_in = True
+        else:
+            progress.deliver(message)
         return message
 
     # positions

@@ -46,6 +46,15 @@ class Progress:
         self._waiting.append(delivery)
         self.position = delivery.next_offset
 
+    @property
+    def last(self) -> Delivery | None:
+        """The latest delivery, unless it was acknowledged and let go of."""
+        return self._waiting[-1] if self._waiting else None
+
+    def grown(self) -> None:
+        """The latest delivery reaches further now."""
+        self.position = self._waiting[-1].next_offset
+
     def safe_offset(self) -> int | None:
         """The offset that may be committed: all records before it are acknowledged. None: nothing is, yet."""
         while self._waiting and self._waiting[0].acked:

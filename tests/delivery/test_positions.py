@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from brokers import BrokerHandle
+from brokers import BrokerHandle, topic_name
 from delivery_kit import Taken, ack, commit, committed, fill, keep, make_app, make_topic, numbered, running
 from faust.types import TP
 
@@ -66,10 +66,62 @@ class Standing:
         while sum(map(len, self.app.consumer._progress.values())) < count + 1:
             await self.fetched_again()
 
+    def reached(self, topic: str) -> int:
+        """One past the last record delivered, to the agent or its queue."""
+        progress = self.app.consumer._progress.get(TP(topic, 0))
+        return (progress.position or 0) if progress else 0
+
     async def fetched_again(self) -> None:
         seen = len(self._neighbour.offsets())
         await fill(self._broker, self._other, [b"x"])
         await self._neighbour.until_records(seen + 1)
+
+
+async def test_what_comes_while_a_batch_waits_joins_it(broker: BrokerHandle) -> None:
+    """Up to the most records of a batch (10); a busy agent gets few large batches, in which nothing is missing."""
+    topic, other = await make_topic(broker), await make_topic(broker)
+    standing = Standing(broker, topic, other, maxsize=8)
+    taken = standing.taken
+    async with running(standing.app):
+        await fill(broker, topic, numbered(0, 1))
+        await taken.until_records(1)
+        for first in (1, 4, 7, 10, 13):
+            await fill(broker, topic, numbered(first, first + 3))
+            while standing.reached(topic) < first + 3:
+                await standing.fetched_again()
+        standing.go.set()
+        await taken.until_records(16)
+        await commit(standing.app)
+        assert await committed(broker, standing.app.conf.id, topic) == 16
+    assert [len(b.records) for b in taken.batches] == [1, 9, 6]
+    assert_no_hole(taken.batches)
+
+
+async def test_a_stream_without_batches_gets_what_joined_as_well(broker: BrokerHandle) -> None:
+    """The values of a plain stream are the batches' records."""
+    topic, other = await make_topic(broker), await make_topic(broker)
+    app, go, seen = make_app(broker), asyncio.Event(), list[int]()
+
+    async def run(stream: Any) -> None:
+        async for records in stream:
+            seen.extend(r.offset for r in records)
+            done.set()
+            await go.wait()
+
+    done = asyncio.Event()
+    app.agent(app.batch_topic(topic), name=topic_name("agent"))(run)
+    neighbour = Taken(app, other, then=keep)
+    async with running(app):
+        for first in range(0, 12, 3):
+            await fill(broker, topic, numbered(first, first + 3))
+            await fill(broker, other, [b"x"])
+            await neighbour.until_records(first // 3 + 1)
+            await done.wait()
+        go.set()
+        while len(seen) < 12:
+            done.clear()
+            await done.wait()
+    assert seen == list(range(12))
 
 
 async def test_seek_leaves_out_what_waits_behind_the_batch_in_hand(broker: BrokerHandle) -> None:

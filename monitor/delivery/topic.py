@@ -13,8 +13,9 @@ from monitor.delivery.batch import BatchMessage
 if TYPE_CHECKING:
     from monitor.delivery.app import BatchApp
 
-#: Batches that wait for an agent; Faust's own default, 4096, is meant for single messages.
-QUEUE_BATCHES = 8
+#: Batches that wait for an agent. Few: what has not been fetched yet comes in one larger fetch, and a batch that waits
+#: grows. Faust's own default, 4096, is meant for single messages.
+QUEUE_BATCHES = 2
 
 
 class BatchTopic(faust.Topic):

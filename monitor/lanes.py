@@ -50,7 +50,7 @@ class Lane(Generic[_State]):
         self.partition = partition
         self.state = state
         self.next_offset = next_offset
-        self.touched_s = self.saved_s = time.monotonic()
+        self.touched_s = self.saved_s = self._began_s = time.monotonic()
         self.dirty = False
         self._waiting: list[Ackable] = []
         self._sends: list[Awaitable[object]] = []
@@ -64,6 +64,11 @@ class Lane(Generic[_State]):
         return self._saving.locked()
 
     @property
+    def saving_s(self) -> float:
+        """How long a checkpoint has been under way; 0 if none is."""
+        return time.monotonic() - self._began_s if self.saving else 0.0
+
+    @property
     def quiet(self) -> bool:
         """Nothing is unsaved, or being saved."""
         return not self.dirty and not self.saving
@@ -71,9 +76,10 @@ class Lane(Generic[_State]):
     def close(self) -> asyncio.Task[None]:
         """No checkpoint begins any more; the task is done when the last one is."""
         self._closed = True
-        return asyncio.create_task(self._until_saved(), name=f"close {self.scope}")
+        return asyncio.create_task(self.until_saved(), name=f"close {self.scope}")
 
-    async def _until_saved(self) -> None:
+    async def until_saved(self) -> None:
+        """Until no checkpoint is under way."""
         async with self._saving:
             pass
 
@@ -95,6 +101,7 @@ class Lane(Generic[_State]):
         After that nothing more can be saved: the next changes would be saved without those that were lost.
         """
         async with self._saving:
+            self._began_s = time.monotonic()
             if self._closed or not self.dirty:
                 return 0
             if self._torn:
@@ -180,11 +187,15 @@ class Lanes(Generic[_State]):
     def loading(self) -> int:
         return sum(not task.done() for task in self._lanes.values())
 
-    def begin_checkpoint(self, lane: Lane[_State]) -> None:
+    async def begin_checkpoint(self, lane: Lane[_State]) -> None:
         """Save the lane in the background, if that is due: no record of this or another lane waits for the broker.
 
-        Raises what such a checkpoint raised since the last call of this or ``checkpoint_all``.
+        But where one has been under way for longer than checkpoints are apart, it is waited for: what is not safe yet
+        would pile up in memory, and be read again after a crash. Raises what such a checkpoint raised since the last
+        call of this or ``checkpoint_all``.
         """
+        if lane.saving_s > self._checkpoint_s:
+            await lane.until_saved()
         self._raise_failure()
         if not lane.saving and self._due(lane):
             task = asyncio.create_task(self.checkpoint(lane), name=f"checkpoint {lane.scope}")

@@ -68,7 +68,7 @@ class Reader(Generic[_State]):
             if lane is None or not await self._contiguous(lane, batch):
                 continue
             await self._handle(lane, batch)
-            self._lanes.begin_checkpoint(lane)
+            await self._lanes.begin_checkpoint(lane)
             await asyncio.sleep(0)  # let findings go out between two batches, and checkpoints go on
 
     async def look_back(self, handed_out: Callable[[int], Awaitable[int | None]]) -> None:

@@ -118,18 +118,33 @@ async def test_checkpoints_come_between_batches_when_they_are_due(store: Store) 
 
 async def test_records_are_read_on_while_a_checkpoint_is_written(store: Store) -> None:
     """What comes meanwhile is in the state, and not acknowledged before the next checkpoint."""
-    reading = Reading(store)
-    await reading.read([0])
+    reading = Reading(store, checkpoint_s=60.0)
+    lane = await reading.worker.lane()
+    lane.saved_s -= 60.0
     reading.worker.states.gate.clear()
-    reading.patient = True
-    await reading.read([1], [2])
+    await reading.read([0], [1])
     await reading.worker.states.waiting.wait()
-    await reading.read([3], [4])
-    assert await reading.seen() == [0, 1, 2, 3, 4]
-    assert reading.acked == [0]
+    await reading.read([2], [3])
+    assert await reading.seen() == [0, 1, 2, 3]
+    assert reading.acked == []
     reading.worker.states.gate.set()
     await reading.worker.lanes.checkpoint_all(now=True)
-    assert reading.acked == [0, 1, 2, 3, 4]
+    assert reading.acked == [0, 1, 2, 3]
+
+
+async def test_a_checkpoint_that_takes_longer_than_they_are_apart_is_waited_for(store: Store) -> None:
+    """What is not safe yet does not pile up."""
+    reading = Reading(store)
+    await reading.worker.lane()
+    reading.worker.states.gate.clear()
+    under_way = asyncio.create_task(reading.read([0], [1], [2]))
+    await reading.worker.states.waiting.wait()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert await reading.seen() == [0, 1]
+    reading.worker.states.gate.set()
+    await under_way
+    assert await reading.seen() == reading.acked == [0, 1, 2]
 
 
 @pytest.mark.parametrize("noticed_by", ["reader", "timer"])

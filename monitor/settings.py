@@ -134,7 +134,7 @@ class Groups(_Base, frozen=True):
     #: Rows are compared with those of this long before them, seconds of event time.
     memory_s: float = 3600.0
     #: Rows of one model that a partition of ``topics.bands`` remembers; the oldest windows are forgotten first.
-    max_rows: int = 250_000
+    max_rows: int = 1_000_000
 
 
 class Detection(_Base, frozen=True):

@@ -146,7 +146,9 @@ def test_the_workers_configuration_fits_its_neighbours(tmp_path: Path) -> None:
 @pytest.mark.kafka
 def test_kafka_starts_with_the_settings_of_its_service(tmp_path: Path) -> None:
     """The image turns ``KAFKA_A_B`` into ``a.b``; names and ports are replaced by this machine's."""
-    inside, host, controller = free_port(), free_port(), free_port()
+    inside = host = controller = 0
+    while len({inside, host, controller}) < 3:
+        inside, host, controller = free_port(), free_port(), free_port()
     properties = []
     for name, value in SERVICES["kafka"]["environment"].items():
         value = value.replace("kafka:9092", f"localhost:{inside}").replace(":9092", f":{inside}")

@@ -23,3 +23,7 @@ class Names:
         found = [place.setdefault(client, len(place)) for client in clients]
         self.clients += dict.fromkeys(client for client, i in zip(clients, found, strict=True) if i >= known)
         return np.array(found, dtype=np.int32)
+
+    def number(self, client: str) -> int:
+        """Of one; -1 for a stranger."""
+        return self._place.get(client, -1)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from detectors.band_entries import EMPTY, Entries, joined, objects
 from detectors.batch import IntArray
 from detectors.fingerprints import BANDS, DIMS, ranks
+from detectors.names import Names
 from detectors.run_ranks import run_ranks
 from monitor.event import ANONYMOUS
 
@@ -54,16 +55,16 @@ def _chosen(pieces: Sequence[BandRows]) -> _Chosen:
     has been chosen gives what choosing among all gives."""
     clients = [client for piece in pieces for client in piece.clients]
     events = [event for piece in pieces for event in piece.events]
-    names: dict[str, int] = {}
-    who = np.array([names.setdefault(client, len(names)) for client in clients], dtype=np.int32)
+    names = Names()
+    who = names.places(clients)
     digests = _column(pieces, 2, "<i8").astype(np.int64)
     order = np.lexsort((digests, who))
     first = run_ranks(who[order], digests[order]) == 0
-    distinct = order[first & (who[order] != names.get(ANONYMOUS, -1))]
+    distinct = order[first & (who[order] != names.number(ANONYMOUS))]
     distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
     some = np.sort(distinct[run_ranks(who[distinct]) < QUOTA])
     kept = np.bincount(who[some])[who[some]].astype(np.int32)
-    return _Chosen(some, who[some], kept, tuple(names), clients, events)
+    return _Chosen(some, who[some], kept, tuple(names.clients), clients, events)
 
 
 def thinned(pieces: Sequence[BandRows]) -> BandRows:

@@ -2,38 +2,114 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Final
+from collections import deque
+from typing import Any, Final
 
-from detectors.band_entries import EMPTY, Entries, Link, meet, remember
-from detectors.names import Names
+import numpy as np
 
-#: Names of clients long gone are dropped when there are so many more than rows.
-_SPARE_NAMES: Final = 1000
+from detectors.band_entries import ENTRY, Entries, Link
+from detectors.growing import grown
+from detectors.kernels.links import index, meet
+from detectors.texts import TextPool
+
+#: Latest rows of a cell that are remembered, and how many of them may be of one client.
+BACK: Final = 64
+PER_CLIENT: Final = 4
+#: Links of one row.
+_MOST_LINKS: Final = 4
+#: So many rows may be forgotten and still be there, besides half of all.
+_SPARE: Final = 1000
+
+#: An entry, a number for its client, and the place of the row before it in its cell.
+ROW: Final = np.dtype([*((name, ENTRY[name]) for name in ENTRY.names or ()), ("who", "<i8"), ("older", "<i8")])
 
 
 class BandMemory:
-    """What it costs to compare and remember new rows hardly depends on how many clients it knows."""
+    """The rows of a cell are a chain from the newest to the oldest, so that what a row costs does not depend on how
+    many there are. Whoever floods a cell pushes out its own rows first. Only newer rows push a row out: what is left is
+    the same if rows that have expired were never there.
+    """
 
     def __init__(self) -> None:
-        self._names = Names()
-        self._rows = replace(EMPTY, clients=self._names.clients)
+        self._rows = np.empty(0, dtype=ROW)
+        self._clients, self._events = TextPool(), TextPool()
+        self._begin = self._end = 0
+        #: Of each window the newest event time, and where its rows end.
+        self._windows: deque[tuple[float, int]] = deque()
+        #: By cell the place of its newest row; rows in it are from there on.
+        self._table = np.full(2, -1, dtype=np.int32)
+        self._entered_from = 0
+
+    def __len__(self) -> int:
+        return self._end - self._begin
 
     def meet(self, new: Entries, reach: tuple[int, int], unit: float) -> tuple[list[Link], Entries]:
-        """Who of the new rows links to whom, and which of them may be remembered (``band_entries.meet``)."""
-        return meet(new.of(self._names), self._rows, reach, unit)
+        """Who of the new rows (``in_order``) links to whom; and those that are no copies, which are remembered.
 
-    def remember(self, new: Entries) -> None:
-        """Rows behind those that are there (``band_entries.remember``)."""
-        self._rows = remember(self._rows, new.of(self._names))
+        Windows must come one after another. ``reach``: whole units below which rows are near, and below which those
+        whose labels differ are; ``unit``: of them.
+        """
+        self._reserve(len(new))
+        rows = np.empty(len(new), dtype=ROW)
+        for name in ENTRY.names or ():
+            rows[name] = new.rows[name]
+        rows["who"], rows["older"] = new.clients.identities(), -1
+        silent = np.zeros(len(new), dtype=np.bool_)
+        pairs, squares = np.empty((len(new) * _MOST_LINKS, 2), np.int64), np.empty(len(new) * _MOST_LINKS, np.int64)
+        memory = self._rows, self._begin, self._end, self._table
+        n = meet(rows, *memory, *reach, _MOST_LINKS, PER_CLIENT, BACK, silent, pairs, squares)
+        loud = new.take(~silent) if silent.any() else new
+        self._end += len(loud)
+        self._windows.append((float(loud.rows["ts"].max(initial=-np.inf)), self._end))
+        self._clients.append(loud.clients)
+        self._events.append(loud.events)
+        links = [
+            self._link(later, earlier, float(square) ** 0.5 * unit)
+            for (later, earlier), square in zip(pairs[:n].tolist(), squares[:n].tolist(), strict=True)
+        ]
+        return links, loud
+
+    def remember(self, loud: Entries) -> None:
+        """What ``meet`` gave for a window, once more."""
+        self.meet(loud, (0, 0), 1.0)
 
     def forget(self, before_ts: float) -> None:
-        """Drop older rows."""
-        live = self._rows.ts >= before_ts
-        if live.all():
+        """Drop the windows that were over by then."""
+        while self._windows and self._windows[0][0] < before_ts:
+            self._begin = self._windows.popleft()[1]
+        if self._begin <= len(self) + _SPARE:
             return
-        kept = self._rows.take(live)
-        if len(kept.clients) > 2 * len(kept) + _SPARE_NAMES:
-            self._names = Names()
-            kept = kept.compact().of(self._names)
-        self._rows = kept
+        self._rows = self._rows[self._begin : self._end].copy()
+        self._rows["older"] -= self._begin
+        self._clients.drop(self._begin)
+        self._events.drop(self._begin)
+        self._windows = deque((ts, end - self._begin) for ts, end in self._windows)
+        self._begin, self._end = 0, len(self._rows)
+        self._enter(0)
+
+    def _reserve(self, n: int) -> None:
+        self._rows = grown(self._rows, self._end + n, zeroed=False)
+        if 2 * (self._end - self._entered_from + n) > len(self._table):
+            self._enter(n)
+
+    def _enter(self, more: int) -> None:
+        """All rows into a new table, which has room for ``more``."""
+        self._table = np.full(1 << (3 * (len(self) + more) + 1).bit_length(), -1, dtype=np.int32)
+        index(self._rows, self._begin, self._end, self._table)
+        self._entered_from = self._begin
+
+    def _link(self, i: int, j: int, distance: float) -> Link:
+        later: Any = self._rows[i]
+        earlier: Any = self._rows[j]
+        return Link(
+            self._clients[i],
+            self._events[i],
+            float(later["ts"]),
+            int(later["kept"]),
+            self._clients[j],
+            self._events[j],
+            float(earlier["ts"]),
+            int(earlier["kept"]),
+            float(f"{distance:.6g}"),
+            bool(later["label"] != earlier["label"]),
+        )

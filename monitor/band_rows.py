@@ -3,103 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.band_entries import EMPTY, Entries, joined, objects
-from detectors.batch import IntArray
-from detectors.fingerprints import BANDS, DIMS, ranks
-from detectors.names import Names
+from detectors.band_entries import EMPTY, ENTRY, Entries, joined
+from detectors.batch import EventBatch
+from detectors.fingerprints import BANDS, DIMS, Prints, ranks
 from detectors.run_ranks import run_ranks
+from detectors.texts import Texts
 from monitor.event import ANONYMOUS
 
 #: Distinct rows of one client that are looked at in one window.
 QUOTA: Final = 4
 
-
-class BandRows(msgspec.Struct, array_like=True):
-    """Some rows in the order they came in: ``z``, cells, digests, times, labels as bytes; clients; request ids."""
-
-    columns: tuple[bytes, bytes, bytes, bytes, bytes]
-    clients: tuple[str, ...]
-    events: tuple[str, ...]
+#: A row before it is sent to its bands.
+BAND_ROW: Final = np.dtype(
+    [("cells", "<i8", (BANDS,)), ("digest", "<i8"), ("ts", "<f8"), ("label", "<i4"), ("z", "<i2", (DIMS,))]
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Chosen:
-    """Of some rows those that may be compared, in the order in which they came.
+class NewRows:
+    """Rows as they came, in order: ``BAND_ROW``, clients, request ids."""
 
-    Attributes:
-        index: of each, ``(n,)``. who: number of its client. kept: rows of its client that may be compared.
-        names: the clients, by number. clients, events: of all rows.
-    """
+    rows: npt.NDArray[Any]
+    clients: tuple[str, ...]
+    events: tuple[str, ...]
 
-    index: IntArray
-    who: npt.NDArray[np.int32]
-    kept: npt.NDArray[np.int32]
-    names: tuple[str, ...]
-    clients: list[str]
-    events: list[str]
-
-
-def _column(pieces: Sequence[BandRows], which: int, kind: str, *shape: int) -> npt.NDArray[Any]:
-    return np.frombuffer(b"".join(p.columns[which] for p in pieces), kind).reshape(-1, *shape)
+    @classmethod
+    def of(cls, batch: EventBatch, prints: Prints) -> NewRows:
+        rows = np.empty(len(batch), dtype=BAND_ROW)
+        rows["cells"], rows["digest"], rows["ts"], rows["z"] = prints.cells, prints.digests, batch.ts, prints.z
+        rows["label"] = batch.labels & 0x7FFFFFFF
+        return cls(rows, batch.clients, batch.ids)
 
 
-def _chosen(pieces: Sequence[BandRows]) -> _Chosen:
-    """Of each client the ``QUOTA`` distinct rows that a keyed hash ranks first. Choosing among rows of which each part
-    has been chosen gives what choosing among all gives."""
-    clients = [client for piece in pieces for client in piece.clients]
+def gathered(pieces: Sequence[NewRows]) -> Entries:
+    """Those of the rows that may be compared; what is saved need not hold more."""
+    rows = np.concatenate([piece.rows for piece in pieces])
+    clients = Texts.of([client for piece in pieces for client in piece.clients])
     events = [event for piece in pieces for event in piece.events]
-    names = Names()
-    who = names.places(clients)
-    digests = _column(pieces, 2, "<i8").astype(np.int64)
+    some, _ = _chosen(rows, clients)
+    return Entries(rows[some], clients.take(some), Texts.of([events[i] for i in some.tolist()]))
+
+
+def compared(pieces: Sequence[Entries]) -> Entries:
+    """The rows of all pieces (``gathered``) that are compared, ``ENTRY``, once for each band."""
+    if not pieces:
+        return EMPTY
+    found = joined(pieces)
+    some, kept = _chosen(found.rows, found.clients)
+    found = found.take(some)
+    bands = []
+    for band in range(BANDS):
+        rows = np.empty(len(found), dtype=ENTRY)
+        for name in ("digest", "ts", "label", "z"):
+            rows[name] = found.rows[name]
+        rows["cell"], rows["kept"] = found.rows["cells"][:, band], kept
+        bands.append(Entries(rows, found.clients, found.events))
+    return joined(bands)
+
+
+def _chosen(rows: npt.NDArray[Any], clients: Texts) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Of each client the ``QUOTA`` distinct rows that a keyed hash ranks first: their indices, in order, and how many
+    rows of its client there are ``(n,)`` each. Choosing among rows of which each part has been chosen gives what
+    choosing among all gives."""
+    who, digests = clients.identities(), rows["digest"].astype(np.int64)
+    nobody = Texts.of([ANONYMOUS]).identities()[0]
     order = np.lexsort((digests, who))
     first = run_ranks(who[order], digests[order]) == 0
-    distinct = order[first & (who[order] != names.number(ANONYMOUS))]
+    distinct = order[first & (who[order] != nobody)]
     distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
-    some = np.sort(distinct[run_ranks(who[distinct]) < QUOTA])
-    kept = np.bincount(who[some])[who[some]].astype(np.int32)
-    return _Chosen(some, who[some], kept, tuple(names.clients), clients, events)
-
-
-def thinned(pieces: Sequence[BandRows]) -> BandRows:
-    """The rows that may be compared, as one piece: what is saved need not hold more."""
-    chosen = _chosen(pieces)
-    index = chosen.index.tolist()
-    return BandRows(
-        (
-            _column(pieces, 0, "<i2", DIMS)[chosen.index].tobytes(),
-            _column(pieces, 1, "<i8", BANDS)[chosen.index].tobytes(),
-            _column(pieces, 2, "<i8")[chosen.index].tobytes(),
-            _column(pieces, 3, "<f8")[chosen.index].tobytes(),
-            _column(pieces, 4, "<i8")[chosen.index].tobytes(),
-        ),
-        tuple(chosen.clients[i] for i in index),
-        tuple(chosen.events[i] for i in index),
-    )
-
-
-def compared(pieces: Sequence[BandRows]) -> Entries:
-    """The rows that are compared, once for each band."""
-    chosen = _chosen(pieces)
-    some = chosen.index
-    if not len(some):
-        return EMPTY
-    cells = _column(pieces, 1, "<i8", BANDS)[some].astype(np.int64)
-    one = Entries(
-        cells[:, 0],
-        _column(pieces, 0, "<i2", DIMS)[some].astype(np.int16),
-        _column(pieces, 2, "<i8")[some].astype(np.int64),
-        _column(pieces, 3, "<f8")[some].astype(np.float64),
-        (_column(pieces, 4, "<i8")[some] & 0x7FFFFFFF).astype(np.int32),
-        chosen.kept,
-        chosen.who,
-        chosen.names,
-        objects([chosen.events[i] for i in some.tolist()]),
-    )
-    return joined([replace(one, cells=cells[:, band]) for band in range(BANDS)])
+    chosen = distinct[run_ranks(who[distinct]) < QUOTA]
+    begins = np.flatnonzero(np.append(True, np.diff(who[chosen]) != 0)[: len(chosen)])
+    sizes = np.diff(np.append(begins, len(chosen)))
+    kept = np.repeat(sizes, sizes)
+    order = np.argsort(chosen)
+    return chosen[order], kept[order]

@@ -13,7 +13,7 @@ from monitor.core import Core
 from monitor.shares import AnyMessage, Part, Progress, Reached
 from monitor.slot_merger import SlotMerger
 
-_MEMORY: Final = "memory"
+_MEMORY: Final = "remembered"
 #: Links of one message.
 _PART_LINKS: Final = 5000
 
@@ -66,7 +66,6 @@ class BandWatch:
         memory = self._memory.setdefault(model, BandMemory())
         links, loud = memory.meet(in_order(joined([EMPTY, *entries])), reach, prints.unit)
         if len(loud):
-            memory.remember(loud)
             self._sizes[index, model] = len(loud)
             self._changes[_key(index, model)] = self._stamped(encode(loud))
         rows = sum(part.rows for part in parts)

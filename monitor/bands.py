@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from detectors.band_entries import Entries, encode
+from detectors.band_entries import Entries, PackedEntries, encode
 from detectors.batch import EventBatch, FloatArray
 from detectors.fingerprints import Fingerprints
-from monitor.band_rows import BandRows, compared, thinned
+from monitor.band_rows import BAND_ROW, NewRows, compared, gathered
 from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
 
@@ -21,12 +21,16 @@ from monitor.windows import WindowKey, WindowPlan
 _PART_ROWS: Final = 20_000
 
 
-class _Open(msgspec.Struct, array_like=True):
-    """One window of one model: rows that came, how many pieces of them are saved, and those."""
+@dataclass(slots=True)
+class _Open:
+    """One window of one model: rows that came; pieces of them that are saved, and those that are not yet."""
 
     rows: int = 0
-    saved: int = 0
-    pieces: list[BandRows] = []
+    saved: list[Entries] = field(default_factory=list)
+    new: list[NewRows] = field(default_factory=list)
+
+    def all(self) -> list[Entries]:
+        return [*self.saved, gathered(self.new)] if self.new else self.saved
 
 
 class _Piece(msgspec.Struct, array_like=True):
@@ -34,7 +38,7 @@ class _Piece(msgspec.Struct, array_like=True):
 
     baseline: str
     rows: int
-    piece: BandRows
+    piece: PackedEntries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,7 @@ class BandSlot:
 
     def parts(self, lanes: int) -> Iterator[tuple[int, Part]]:
         """By lane of the bands topic: each cell has its home; the number of rows goes to the model's."""
-        homes = self.entries.cells.view(np.uint64) % np.uint64(lanes)
+        homes = self.entries.rows["cell"].astype(np.uint64) % np.uint64(lanes)
         counted = zlib.crc32(self.model.encode("utf-8", "surrogatepass")) % lanes
         for lane in range(lanes):
             mine = np.flatnonzero(homes == lane)
@@ -102,12 +106,12 @@ class PartitionBands:
         changes: dict[str, bytes | None] = dict.fromkeys(self._gone)
         self._gone = []
         for (index, model), window in self._open.items():
-            if len(window.pieces) > window.saved:
-                thin = thinned(window.pieces[window.saved :])
-                new = _Piece(self._plan.baseline, window.rows, thin)
-                changes[f"{index}/{window.saved}/{model}"] = msgspec.msgpack.encode(new)
-                window.pieces[window.saved :] = [thin]
-                window.saved += 1
+            if window.new:
+                piece = gathered(window.new)
+                stored = _Piece(self._plan.baseline, window.rows, piece.packed())
+                changes[f"{index}/{len(window.saved)}/{model}"] = msgspec.msgpack.encode(stored)
+                window.saved.append(piece)
+                window.new = []
         return changes
 
     def restore(self, state: Mapping[str, bytes]) -> None:
@@ -119,31 +123,22 @@ class PartitionBands:
                 self._gone.append(f"{index}/{number}/{model}")
                 continue
             window = self._open.setdefault((index, model), _Open())
-            window.pieces.append(piece.piece)
+            window.saved.append(Entries.unpack(piece.piece, BAND_ROW))
             window.rows = piece.rows
-            window.saved = len(window.pieces)
 
     def _add(self, key: WindowKey, rows: EventBatch, prints: Fingerprints, weight: int) -> None:
-        window = self._open.setdefault(key, _Open(pieces=[]))
+        window = self._open.setdefault(key, _Open())
         window.rows += len(rows) * weight
-        found = prints.of(rows.x)
-        columns = (
-            found.z.tobytes(),
-            found.cells.tobytes(),
-            found.digests.tobytes(),
-            rows.ts.tobytes(),
-            rows.labels.tobytes(),
-        )
-        window.pieces.append(BandRows(columns, rows.clients, rows.ids))
+        window.new.append(NewRows.of(rows, prints.of(rows.x)))
 
     def _close(self, key: WindowKey) -> _Open:
         window = self._open.pop(key)
         index, model = key
-        self._gone += [f"{index}/{number}/{model}" for number in range(window.saved)]
+        self._gone += [f"{index}/{number}/{model}" for number in range(len(window.saved))]
         return window
 
     def _slot(self, key: WindowKey, window: _Open) -> BandSlot:
-        return BandSlot(self._partition, key[0], key[1], window.rows, compared(window.pieces))
+        return BandSlot(self._partition, key[0], key[1], window.rows, compared(window.all()))
 
 
 def _place(name: str) -> tuple[int, int, str]:

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from detectors.band_entries import Entries, Link, objects
+from detectors.band_entries import ENTRY, Entries, Link
+from detectors.texts import Texts
 
 SIZE_S = 60.0
 
@@ -34,17 +35,11 @@ def entries(
 ) -> Entries:
     """Rows one second apart; ``z``: the first coordinate, the others are 0."""
     n = len(cells)
-    places = np.zeros((n, 12), dtype=np.int16)
-    places[:, 0] = z
-    names = tuple(dict.fromkeys(clients))
-    return Entries(
-        cells=np.array(cells, dtype=np.int64),
-        z=places,
-        digests=np.arange(1, n + 1, dtype=np.int64) if digests is None else np.array(digests, dtype=np.int64),
-        ts=begin_ts + np.arange(n, dtype=np.float64),
-        labels=np.array([0] * n if labels is None else labels, dtype=np.int32),
-        kept=np.ones(n, dtype=np.int32),
-        who=np.array([names.index(client) for client in clients], dtype=np.int32),
-        clients=names,
-        events=objects([f"{prefix}{i}" for i in range(n)]),
-    )
+    rows = np.zeros(n, dtype=ENTRY)
+    rows["cell"] = cells
+    rows["digest"] = np.arange(1, n + 1) if digests is None else digests
+    rows["ts"] = begin_ts + np.arange(n)
+    rows["label"] = 0 if labels is None else labels
+    rows["kept"] = 1
+    rows["z"][:, 0] = z
+    return Entries(rows, Texts.of(clients), Texts.of([f"{prefix}{i}" for i in range(n)]))

@@ -13,94 +13,108 @@ Array = npt.NDArray[Any]
 
 
 @kernel
-def among(cells: Array, wanted: Array, table: Array, out: Array) -> None:
-    """``out[i]``: is ``cells[i]`` one of ``wanted``? ``table``: int64, full of -1, a power of two of at least twice as
-    many places as ``wanted`` has."""
+def index(rows: Array, begin: int, end: int, table: Array) -> None:
+    """Enter the newest row of each cell into ``table``, full of -1. Cells are hashes: any of their bits will do."""
     mask = len(table) - 1
-    for w in range(len(wanted)):
-        # Cells are hashes: any of their bits will do.
-        at = wanted[w] & mask
-        while table[at] >= 0 and wanted[table[at]] != wanted[w]:
-            at = (at + 1) & mask
-        table[at] = w
-    for i in range(len(cells)):
-        at = cells[i] & mask
-        while table[at] >= 0 and wanted[table[at]] != cells[i]:
-            at = (at + 1) & mask
-        out[i] = table[at] >= 0
+    for row in range(begin, end):
+        place = rows[row]["cell"] & mask
+        while table[place] >= 0 and rows[table[place]]["cell"] != rows[row]["cell"]:
+            place = (place + 1) & mask
+        table[place] = row
 
 
 @kernel
-def link(
-    cells: Array,
-    z: Array,
-    digests: Array,
-    clients: Array,
-    labels: Array,
-    fresh: Array,
+def meet(
+    new: Array,
+    rows: Array,
+    begin: int,
+    end: int,
+    table: Array,
     reach: int,
     reach_differing: int,
-    back: int,
     most: int,
+    per_client: int,
+    back: int,
     silent: Array,
     pairs: Array,
     squares: Array,
 ) -> int:
-    """Pairs of a fresh row and an earlier one of another client that is near but no copy; their number.
+    """Pairs of a new row and an earlier one of another client that is near but no copy; their number.
 
-    A row is compared with the ``back`` rows before it in its cell that are not silent. It is silent if one of them has
-    its digest. It has no pairs if it is silent, or near one of its own client; else the ``most`` latest rows of
-    different clients that are near.
+    A new row is compared with the rows of its cell, the newest first. It is silent if one of them has its digest, and
+    is not remembered. It has no pairs if it is silent, or near one of its own client; else the ``most`` latest rows of
+    different clients that are near. The latest ``back`` rows of a cell are remembered, of one client ``per_client``.
 
     Args:
-        cells: ``(n,)``, equal ones together, each cell's rows in order. z: int16 ``(n, k)``.
-        digests, clients, labels: ``(n,)``.
-        fresh: rows whose pairs are wanted, bool ``(n,)``. reach: whole units, and ``reach_differing`` for
-            rows whose labels differ.
-        silent: set, bool ``(n,)``; rows that are not fresh must be False.
-        pairs: int64 ``(p, 2)``, set to later and earlier row; ``squares (p,)``: squared distance in units.
+        new: structured (``band_memory.ROW``), ``(n,)``, each cell's rows in order.
+        rows: the memory, of the same kind, from ``begin`` to ``end``, with room for the new ones behind. ``older``:
+            place of the row before it in its cell, or less than ``begin``.
+        table: by cell the place of its newest row, or -1; a power of two, of more places than there are rows.
+        reach: whole units, and ``reach_differing`` for rows whose labels differ.
+        silent: set, bool ``(n,)``. pairs: int64 ``(p, 2)``, set to places of the later and the earlier row;
+            ``squares (p,)``: squared distance in units.
     """
     n = 0
-    begin = 0
+    mask = len(table) - 1
     limit = np.int64(reach) * np.int64(reach)
     differing = np.int64(reach_differing) * np.int64(reach_differing)
-    for row in range(len(cells)):
-        if row and cells[row] != cells[row - 1]:
-            begin = row
-        if not fresh[row]:
-            continue
+    for i in range(len(new)):
+        place = new[i]["cell"] & mask
+        while table[place] >= 0 and rows[table[place]]["cell"] != new[i]["cell"]:
+            place = (place + 1) & mask
         first = n
-        looked = 0
         mute = False
-        at = row - 1
-        while at >= begin and looked < back:
-            if silent[at]:
-                at -= 1
-                continue
-            looked += 1
-            if digests[at] == digests[row]:
-                silent[row] = True
-                mute = True
+        known = 0  # rows of the cell
+        own = 0  # those of them that are the client's
+        before_last = -1
+        before_own = -1
+        before = -1
+        at = table[place]
+        while at >= begin:
+            if rows[at]["digest"] == new[i]["digest"]:
+                silent[i] = True
                 break
+            known += 1
+            before_last = before
+            same = rows[at]["who"] == new[i]["who"]
+            if same:
+                own += 1
+                before_own = before
             total = np.int64(0)
-            for k in range(z.shape[1]):
-                difference = np.int64(np.int16(z[row, k] - z[at, k]))
+            for k in range(rows[at]["z"].shape[0]):
+                difference = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
                 total += difference * difference
             if total < limit or total < differing:
-                if clients[at] == clients[row]:
+                if same:
                     mute = True
-                elif total >= limit and labels[at] == labels[row]:
+                elif total >= limit and rows[at]["label"] == new[i]["label"]:
                     pass
                 elif n - first < most:
-                    known = False
+                    met = False
                     for pair in range(first, n):
-                        known |= clients[pairs[pair, 1]] == clients[at]
-                    if not known:
-                        pairs[n, 0] = row
+                        met |= rows[pairs[pair, 1]]["who"] == rows[at]["who"]
+                    if not met:
+                        pairs[n, 0] = end
                         pairs[n, 1] = at
                         squares[n] = total
                         n += 1
-            at -= 1
+            before = at
+            at = rows[at]["older"]
+        if silent[i]:
+            n = first
+            continue
         if mute:
             n = first
+        # Its client's oldest row makes room for it, or the cell's.
+        newest = table[place]
+        if own >= per_client or known >= back:
+            leaver = before_own if own >= per_client else before_last
+            if leaver >= 0:
+                rows[leaver]["older"] = rows[rows[leaver]["older"]]["older"]
+            else:
+                newest = rows[newest]["older"]
+        rows[end] = new[i]
+        rows[end]["older"] = newest
+        table[place] = end
+        end += 1
     return n

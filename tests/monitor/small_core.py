@@ -12,13 +12,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.band_entries import encode
+from detectors.band_entries import Entries, PackedEntries, encode
 from detectors.baseline import Baseline
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Finding
 from detectors.panel import Panel
-from monitor.band_rows import BandRows, compared
+from monitor.band_rows import BAND_ROW, compared
 from monitor.core import Core
 from monitor.engine import Change, Engine, bands_scope, partition_scope
 from monitor.event import Event
@@ -187,12 +187,12 @@ class Seen:
 
     def collected(self) -> dict[tuple[str, str, str], bytes]:
         """Rows of open windows that would be compared, by scope, window and model."""
-        found: dict[tuple[str, str, str], list[BandRows]] = {}
+        found: dict[tuple[str, str, str], list[Entries]] = {}
         numbered = [(scope, *key.split("/", 3)[1:], blob) for (scope, key), blob in self.state.items()
                     if key.startswith("band/")]  # fmt: skip
         for scope, index, _, model, blob in sorted(numbered, key=lambda part: int(part[2])):
-            _, _, piece = msgspec.msgpack.decode(blob, type=tuple[str, int, BandRows])
-            found.setdefault((scope, index, model), []).append(piece)
+            _, _, piece = msgspec.msgpack.decode(blob, type=tuple[str, int, PackedEntries])
+            found.setdefault((scope, index, model), []).append(Entries.unpack(piece, BAND_ROW))
         return {key: encode(compared(pieces)) for key, pieces in found.items()}
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:

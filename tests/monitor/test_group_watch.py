@@ -102,7 +102,7 @@ def test_a_client_gives_so_many_rows_and_no_copies(n: int) -> None:
     assert slot.rows == len(rows)
     distinct = len({x.tobytes() for x in rows})
     assert len(slot.entries) == 2 * min(distinct, QUOTA)
-    assert set(slot.entries.kept.tolist()) == {min(distinct, QUOTA)}
+    assert set(slot.entries.rows["kept"].tolist()) == {min(distinct, QUOTA)}
 
 
 def test_the_anonymous_client_is_many_people() -> None:

@@ -17,11 +17,13 @@ BACK: Final = 64
 PER_CLIENT: Final = 4
 #: Links of one row.
 _MOST_LINKS: Final = 4
-#: So many rows may be forgotten and still be there, besides half of all.
+#: So many rows that are not remembered any more may still be there, and as many as are remembered.
 _SPARE: Final = 1000
+#: The row before one that is not remembered any more.
+_GONE: Final = -2
 
 #: An entry, a number for its client, and the place of the row before it in its cell.
-ROW: Final = np.dtype([*((name, ENTRY[name]) for name in ENTRY.names or ()), ("who", "<i8"), ("older", "<i8")])
+ROW: Final = np.dtype([*((name, ENTRY[name]) for name in ENTRY.names or ()), ("who", "<i8"), ("older", "<i4")])
 
 
 class BandMemory:
@@ -41,7 +43,7 @@ class BandMemory:
         self._entered_from = 0
 
     def __len__(self) -> int:
-        return self._end - self._begin
+        return int(np.count_nonzero(self._rows["older"][self._begin : self._end] != _GONE))
 
     def meet(self, new: Entries, reach: tuple[int, int], unit: float) -> tuple[list[Link], Entries]:
         """Who of the new rows (``in_order``) links to whom; and those that are no copies, which are remembered.
@@ -57,7 +59,7 @@ class BandMemory:
         silent = np.zeros(len(new), dtype=np.bool_)
         pairs, squares = np.empty((len(new) * _MOST_LINKS, 2), np.int64), np.empty(len(new) * _MOST_LINKS, np.int64)
         memory = self._rows, self._begin, self._end, self._table
-        n = meet(rows, *memory, *reach, _MOST_LINKS, PER_CLIENT, BACK, silent, pairs, squares)
+        n = meet(rows, *memory, *reach, _MOST_LINKS, PER_CLIENT, BACK, _GONE, silent, pairs, squares)
         loud = new.take(~silent) if silent.any() else new
         self._end += len(loud)
         self._windows.append((float(loud.rows["ts"].max(initial=-np.inf)), self._end))
@@ -77,24 +79,30 @@ class BandMemory:
         """Drop the windows that were over by then."""
         while self._windows and self._windows[0][0] < before_ts:
             self._begin = self._windows.popleft()[1]
-        if self._begin <= len(self) + _SPARE:
-            return
-        self._rows = self._rows[self._begin : self._end].copy()
-        self._rows["older"] -= self._begin
-        self._clients.drop(self._begin)
-        self._events.drop(self._begin)
-        self._windows = deque((ts, end - self._begin) for ts, end in self._windows)
-        self._begin, self._end = 0, len(self._rows)
-        self._enter(0)
+
+    def _pack(self) -> None:
+        """Let go of what is not remembered."""
+        kept = self._begin + np.flatnonzero(self._rows["older"][self._begin : self._end] != _GONE)
+        place = np.full(self._end, -1, dtype=np.int32)
+        place[kept] = np.arange(len(kept))
+        self._rows = self._rows[kept]
+        older = self._rows["older"]
+        self._rows["older"] = np.where(older >= self._begin, place[older], -1)
+        self._clients.keep(kept)
+        self._events.keep(kept)
+        self._windows = deque((ts, int(np.searchsorted(kept, end))) for ts, end in self._windows)
+        self._begin, self._end = 0, len(kept)
 
     def _reserve(self, n: int) -> None:
+        if packed := self._end > 2 * len(self) + _SPARE:
+            self._pack()
         self._rows = grown(self._rows, self._end + n, zeroed=False)
-        if 2 * (self._end - self._entered_from + n) > len(self._table):
+        if packed or 2 * (self._end - self._entered_from + n) > len(self._table):
             self._enter(n)
 
     def _enter(self, more: int) -> None:
         """All rows into a new table, which has room for ``more``."""
-        self._table = np.full(1 << (3 * (len(self) + more) + 1).bit_length(), -1, dtype=np.int32)
+        self._table = np.full(1 << (3 * (self._end - self._begin + more) + 1).bit_length(), -1, dtype=np.int32)
         index(self._rows, self._begin, self._end, self._table)
         self._entered_from = self._begin
 

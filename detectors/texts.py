@@ -90,7 +90,7 @@ def joined(parts: Sequence[Texts]) -> Texts:
 
 
 class TextPool:
-    """A column that grows at its end and is dropped from its beginning."""
+    """A column that grows at its end."""
 
     def __init__(self) -> None:
         self._raw = np.empty(0, dtype=np.uint8)
@@ -108,9 +108,7 @@ class TextPool:
     def __getitem__(self, i: int) -> str:
         return self._raw[self._ends[i] : self._ends[i + 1]].tobytes().decode("utf-8", "surrogatepass")
 
-    def drop(self, first: int) -> None:
-        """Forget so many at the beginning."""
-        gone, used = int(self._ends[first]), int(self._ends[self._n])
-        self._raw = self._raw[gone:used].copy()
-        self._ends = self._ends[first : self._n + 1] - gone
-        self._n -= first
+    def keep(self, rows: IntArray) -> None:
+        """These only, in this order."""
+        kept = Texts(self._raw, self._ends[1 : self._n + 1]).take(rows)
+        self._raw, self._ends, self._n = kept.raw, np.append(0, kept.ends), len(rows)

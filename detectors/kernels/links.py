@@ -35,6 +35,7 @@ def meet(
     most: int,
     per_client: int,
     back: int,
+    gone: int,
     silent: Array,
     pairs: Array,
     squares: Array,
@@ -48,7 +49,7 @@ def meet(
     Args:
         new: structured (``band_memory.ROW``), ``(n,)``, each cell's rows in order.
         rows: the memory, of the same kind, from ``begin`` to ``end``, with room for the new ones behind. ``older``:
-            place of the row before it in its cell, or less than ``begin``.
+            place of the row before it in its cell, or less than ``begin``; set to ``gone`` in rows that leave.
         table: by cell the place of its newest row, or -1; a power of two, of more places than there are rows.
         reach: whole units, and ``reach_differing`` for rows whose labels differ.
         silent: set, bool ``(n,)``. pairs: int64 ``(p, 2)``, set to places of the later and the earlier row;
@@ -108,11 +109,13 @@ def meet(
         # Its client's oldest row makes room for it, or the cell's.
         newest = table[place]
         if own >= per_client or known >= back:
-            leaver = before_own if own >= per_client else before_last
-            if leaver >= 0:
-                rows[leaver]["older"] = rows[rows[leaver]["older"]]["older"]
+            newer = before_own if own >= per_client else before_last
+            leaver = rows[newer]["older"] if newer >= 0 else newest
+            if newer >= 0:
+                rows[newer]["older"] = rows[leaver]["older"]
             else:
-                newest = rows[newest]["older"]
+                newest = rows[leaver]["older"]
+            rows[leaver]["older"] = gone
         rows[end] = new[i]
         rows[end]["older"] = newest
         table[place] = end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from group_traffic import entries
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,14 +176,13 @@ def test_a_memory_made_anew_from_what_has_not_expired_is_the_same(windows: list[
     assert encode(kept) == encode(kept_anew)
 
 
-def test_room_of_expired_rows_is_used_again() -> None:
-    memory = BandMemory()
+@pytest.mark.parametrize("cells", [1, 50, 10**6])
+def test_room_of_expired_and_pushed_out_rows_is_used_again(cells: int) -> None:
+    memory, n = BandMemory(), 3000
     for w in range(40):
-        rng = np.random.default_rng(w)
-        memory.forget((w - 2) * 3000.0)
-        n = 3000
-        memory.meet(
-            entries(rng.integers(0, 10**6, n), [0] * n, [f"c{i}" for i in range(n)], begin_ts=w * 3000.0), REACH, 1.0
-        )
-    assert len(memory) == 3 * 3000
-    assert len(memory._rows) < 10 * 3000
+        memory.forget((w - 2) * float(n))
+        places = np.random.default_rng(w).integers(0, cells, n)
+        clients, digests = [f"c{i}" for i in range(n)], range(w * n, w * n + n)
+        memory.meet(in_order(entries(places, [0] * n, clients, digests, begin_ts=w * float(n))), REACH, 1.0)
+    assert min(cells * BACK, 3 * n) * 0.9 < len(memory) <= min(cells * BACK, 3 * n)
+    assert len(memory._rows) <= 3 * len(memory) + 2 * n

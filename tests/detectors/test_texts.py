@@ -36,15 +36,15 @@ def test_the_same_text_has_the_same_identity_and_no_other_has(texts: list[str]) 
 
 
 @given(st.lists(TEXTS, max_size=6), st.data())
-def test_a_pool_is_dropped_from_its_beginning(parts: list[list[str]], data: st.DataObject) -> None:
+def test_a_pool_grows_and_lets_go(parts: list[list[str]], data: st.DataObject) -> None:
     pool, expected = TextPool(), []
     for part in parts:
         pool.append(Texts.of(part))
         expected += part
-        gone = data.draw(st.integers(0, len(expected)))
-        pool.drop(gone)
-        del expected[:gone]
         assert [pool[i] for i in range(len(expected))] == expected
+        kept = data.draw(st.lists(st.integers(0, len(expected) - 1), unique=True)) if expected else []
+        pool.keep(np.array(kept, dtype=np.int64))
+        expected = [expected[i] for i in kept]
 
 
 def test_what_does_not_fit_together_is_refused() -> None:

@@ -93,6 +93,7 @@ class Alarm:
         threshold: c, of each detector, and of the sum over those that speak together.
         bounds: p, ``(d, l)``.
         shape: of one client's ``log_e``, ``(d, l, g)``.
+        miss: what a miss adds to it, in units, int64 ``(d, l, g)``.
     """
 
     def __init__(self, tails: Sequence[Tails], threshold: float, together: Sequence[bool] | None = None) -> None:
@@ -104,7 +105,7 @@ class Alarm:
         self.threshold = threshold
         bounds = np.stack([t.bounds for t in tails]) if tails else np.empty((0, 1))
         self._levels = np.stack([t.levels for t in tails]) if tails else np.empty((0, 1))
-        self._hit, self._miss = log_bets(bounds)
+        self._hit, self.miss = log_bets(bounds)
         self.shape = self._hit.shape
         weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
         self._weights = weights / weights.sum()
@@ -133,7 +134,7 @@ class Alarm:
             start: log M of the clients before the first row, int64 ``(m, d, l, g)``.
         """
         log_e = np.empty((len(hits), *self.shape), dtype=np.int64)
-        trail(hits, client, start.astype(np.int32), self._hit, self._miss, log_e)
+        trail(hits, client, start.astype(np.int32), self._hit, self.miss, log_e)
         return Evidence(log_e, self.e_values(log_e))
 
     def judge(
@@ -149,8 +150,9 @@ class Alarm:
             The row after the last one entered, and the number of changes.
         """
         weights = (self._weights, self._log_weights)
-        limits = (self._hit, self._miss, self._least, self.together, *weights, self.threshold)
-        state = (held.log_e, held.last_ts, held.opinions, held.running)
+        limits = (self._hit, self.miss, self._least, self.together, *weights, self.threshold)
+        held.held.room((len(hits) - begin) * hits.shape[1])
+        state = (held.held.places, held.held.rows, held.held.free, held.last_ts, held.opinions, held.running)
         return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
 
     def e_values(self, log_e: npt.NDArray[np.integer[Any]], least: float | None = None) -> FloatArray:

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import BoolArray, EventBatch, IntArray
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray
 from detectors.exact import figure
 from detectors.growing import grown
-from detectors.kernels.evidence import HIT, MOST_NATS, UNITS
+from detectors.held import Held, stored_rows
+from detectors.kernels.evidence import HIT, MOST_NATS, NOTHING, UNITS
 from detectors.run import Run
 from detectors.suspicion import LEAST_E, Suspicion
 
@@ -26,11 +27,13 @@ Raised = tuple[int, Suspicion]
 
 
 class Dossiers(msgspec.Struct, array_like=True):
-    """Stored dossiers of k clients: arrays ``(k, d, ...)`` as little-endian bytes; runs and events in their order."""
+    """Stored dossiers of k clients: arrays ``(k, d)`` as little-endian bytes, ``held`` as ``detectors.held`` stores it;
+    runs and events in their order.
+    """
 
     detectors: list[str]
     last_ts: bytes
-    log_e: bytes
+    held: tuple[bytes, bytes]
     opinions: bytes
     running: bytes
     runs: list[Run]
@@ -43,48 +46,45 @@ class DossierTable:
 
     Attributes:
         last_ts: newest event time, float64 ``(slots,)``; -inf if there is none.
-        log_e: log M in units, int32 ``(slots, d, l, g)``.
-        opinions: rows on which each detector had one, int64 ``(slots, d)``.
+        held: evidence.
+        opinions: rows on which each detector had one, uint32 ``(slots, d)``.
         running: does a run of hits go on? bool ``(slots, d)``.
         runs_nbytes: memory that all runs take, about.
     """
 
-    def __init__(self, detectors: Sequence[str], shape: tuple[int, ...]) -> None:
-        """``shape`` of a client's evidence, ``(d, l, g)``."""
+    def __init__(self, detectors: Sequence[str], miss: IntArray) -> None:
+        """``miss``: what a miss adds to a client's evidence, ``(d, l, g)``."""
         self._detectors = list(detectors)
-        self._d = shape[0]
-        self.last_ts = np.empty(0)
-        self.log_e: npt.NDArray[np.int32] = np.zeros((0, *shape), dtype=np.int32)
-        self.opinions: IntArray = np.zeros((0, shape[0]), dtype=np.int64)
-        self.running: BoolArray = np.zeros((0, shape[0]), dtype=np.bool_)
+        self._d = d = len(miss)
+        self.held = Held(miss)
+        #: What is looked at together is together. Its columns are ``last_ts`` and so on.
+        columns = [("last_ts", "<f8"), ("places", "<i4", d), ("opinions", "<u4", d), ("running", "?", d)]
+        self._table = np.zeros(0, np.dtype([*columns, ("crossed", "?", d)], align=True))
+        self._slots = 0
         self.runs_nbytes = 0
         #: By slot * d + detector: the run that goes on, and the event at which the detector last crossed.
         self._runs: dict[int, Run] = {}
         self._found: dict[int, str] = {}
-        self._crossed: BoolArray = np.zeros((0, shape[0]), dtype=np.bool_)
-
-    @property
-    def slot_bytes(self) -> int:
-        """Bytes of a slot in the arrays."""
-        arrays = (self.last_ts, self.log_e, self.opinions, self.running, self._crossed)
-        return sum(array.itemsize * int(np.prod(array.shape[1:])) for array in arrays)
+        self._name_columns()
 
     def reserve(self, slots: int) -> None:
         """Make room for so many clients."""
-        have = len(self.last_ts)
-        self.last_ts = grown(self.last_ts, slots)
-        self.last_ts[have:] = -np.inf
-        self.log_e, self.opinions = grown(self.log_e, slots), grown(self.opinions, slots)
-        self.running, self._crossed = grown(self.running, slots), grown(self._crossed, slots)
+        if slots > self._slots:
+            self._table = grown(self._table, slots)
+            self._name_columns()
+            self.last_ts[self._slots : slots] = -np.inf
+            self.held.places[self._slots : slots] = NOTHING
+            self._slots = slots
 
     def clear(self, slots: IntArray) -> None:
-        """Nothing is held against these clients, and nothing known."""
+        """Nothing is held against these clients, and nothing known; each comes once."""
         for key in self._keys(slots, self.running):
             self._end(key)
         for key in self._keys(slots, self._crossed):
             del self._found[key]
         self.running[slots] = self._crossed[slots] = False
-        self.last_ts[slots], self.log_e[slots], self.opinions[slots] = -np.inf, 0, 0
+        self.held.clear(slots)
+        self.last_ts[slots], self.opinions[slots] = -np.inf, 0
 
     def take_in(self, batch: EventBatch, slots: IntArray, changes: IntArray, told: BoolArray) -> list[Raised]:
         """Continue runs of hits by ``changes`` (``detectors.kernels.evidence.judge``), in order.
@@ -131,29 +131,35 @@ class DossierTable:
 
     def drop(self, slot: int, d: int) -> None:
         """What the detector held has been spoken of; it holds nothing any more."""
-        self.log_e[slot, d] = 0
+        self.held.drop(slot, d)
         if self.running[slot, d]:
             self._end(slot * self._d + d)
         self.running[slot, d] = False
 
+    def nbytes(self, slots: IntArray) -> IntArray:
+        """Memory that the clients take, about, ``(k,)``."""
+        of = np.nonzero(self.running[slots])[0]
+        each = [self._runs[key].nbytes for key in self._keys(slots, self.running)]
+        runs = np.bincount(of, np.array(each, dtype=np.float64), len(slots)).astype(np.int64)
+        return np.asarray(self._table.itemsize + self.held.row_bytes * self.held.row_counts(slots) + runs)
+
+    def total_nbytes(self, clients: int) -> int:
+        """Memory that all take, about."""
+        return self._table.itemsize * clients + self.held.nbytes + self.runs_nbytes
+
     def stored_bytes(self, slots: IntArray) -> IntArray:
         """Bytes that ``stored`` needs for each client, about, ``(k,)``: runs count as much as all do on average."""
         run = self.runs_nbytes // max(len(self._runs), 1)
-        return np.asarray(self.slot_bytes + run * np.count_nonzero(self.running[slots], axis=1), dtype=np.int64)
-
-    def run_bytes(self, slots: IntArray) -> IntArray:
-        """Bytes that the clients' runs take, about, ``(k,)``."""
-        of = np.nonzero(self.running[slots])[0]
-        each = [self._runs[key].nbytes for key in self._keys(slots, self.running)]
-        return np.bincount(of, np.array(each, dtype=np.float64), len(slots)).astype(np.int64)
+        rows = self.held.row_bytes * self.held.row_counts(slots)
+        return np.asarray(8 + 7 * self._d + rows + run * np.count_nonzero(self.running[slots], axis=1), dtype=np.int64)
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""
         return Dossiers(
             self._detectors,
             self.last_ts[slots].astype("<f8", copy=False).tobytes(),
-            self.log_e[slots].astype("<i4", copy=False).tobytes(),
-            self.opinions[slots].astype("<i8", copy=False).tobytes(),
+            self.held.stored(slots),
+            self.opinions[slots].astype("<u4", copy=False).tobytes(),
             self.running[slots].tobytes(),
             [self._runs[key] for key in self._keys(slots, self.running)],
             self._crossed[slots].tobytes(),
@@ -166,11 +172,11 @@ class DossierTable:
         Detectors that are not in it begin anew, and all do if detectors had other levels then.
         """
         self.last_ts[slots] = np.frombuffer(stored.last_ts, "<f8")[wanted]
-        shape = (len(wanted), len(stored.detectors), *self.log_e.shape[2:])
-        if len(stored.log_e) != 4 * int(np.prod(shape)):
+        shape = (len(wanted), len(stored.detectors), *self.held.miss.shape[1:])
+        held = stored_rows(stored.held, shape)
+        if held is None:
             return
-        log_e = np.frombuffer(stored.log_e, "<i4").reshape(shape)
-        opinions = np.frombuffer(stored.opinions, "<i8").reshape(shape[:2])
+        opinions = np.frombuffer(stored.opinions, "<u4").reshape(shape[:2])
         running = np.frombuffer(stored.running, np.bool_).reshape(shape[:2])
         crossed = np.frombuffer(stored.crossed, np.bool_).reshape(shape[:2])
         #: Where a run or an event of a stored client and detector goes; -1: nowhere.
@@ -178,13 +184,22 @@ class DossierTable:
         for d, name in enumerate(self._detectors):
             if name in stored.detectors:
                 was = stored.detectors.index(name)
-                self.log_e[slots, d], self.opinions[slots, d] = log_e[wanted, was], opinions[wanted, was]
+                self.held.restore(slots, d, *held.of(wanted, was))
+                self.opinions[slots, d] = opinions[wanted, was]
                 self.running[slots, d], self._crossed[slots, d] = running[wanted, was], crossed[wanted, was]
                 keys[wanted, was] = slots * self._d + d
         runs = _known(keys[running], stored.runs)
         self._runs |= runs
         self.runs_nbytes += sum(run.nbytes for run in runs.values())
         self._found |= _known(keys[crossed], stored.found)
+
+    def _name_columns(self) -> None:
+        table = self._table
+        self.last_ts: FloatArray = table["last_ts"]
+        self.held.places = table["places"]
+        self.opinions: npt.NDArray[np.uint32] = table["opinions"]
+        self.running: BoolArray = table["running"]
+        self._crossed: BoolArray = table["crossed"]
 
     def _end(self, key: int) -> None:
         self.runs_nbytes -= self._runs.pop(key).nbytes

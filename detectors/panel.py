@@ -78,7 +78,7 @@ class Panel:
             raise BaselineError(f"{model}: the baseline's parameters make no sense ({error!r})") from error
         self._learning = _sharing(self._detectors)
         memories = {name: detector.memory for name, detector in self._learning.items()}
-        self._state = PanelState(names, memories, self._alarm.shape)
+        self._state = PanelState(names, memories, self._alarm.miss)
         self._journal = Journal(self._state.stored, self._state.stored_bytes)
 
     def __len__(self) -> int:
@@ -125,7 +125,7 @@ class Panel:
         dossiers, slot = self._state.dossiers, int(self._state.clients.find([client])[0])
         if slot < 0:
             return {}
-        e = self._alarm.e_values(dossiers.log_e[slot : slot + 1], least=0.0)[0].tolist()
+        e = self._alarm.e_values(dossiers.held.of(np.array([slot])), least=0.0)[0].tolist()
         runs = [dossiers.run(slot, d) for d in range(len(e))]
         return {
             name: {
@@ -193,7 +193,8 @@ class Panel:
             raised += dossiers.take_in(rows.batch, rows.slots, changes[:changed], self._alarm.together)
             row = begin - 1
             slot = int(rows.slots[row])
-            if marks[row] == DIVERTED or (crossing := self._alarm.crossing(dossiers.log_e[slot])) is None:
+            held = dossiers.held.of(rows.slots[row : row + 1])[0]
+            if marks[row] == DIVERTED or (crossing := self._alarm.crossing(held)) is None:
                 continue
             # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
             mine = np.flatnonzero((rows.slots == slot) & ~learned)

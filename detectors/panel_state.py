@@ -14,7 +14,7 @@ from detectors.dossiers import Dossiers, DossierTable
 from detectors.history import History
 from detectors.rows import Rows
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
 _CLIENT_BYTES: Final = 260
 #: When clients take too much memory, so much of what they may take is kept.
@@ -36,10 +36,10 @@ class _Stored(msgspec.Struct, array_like=True):
 class PanelState:
     """Clients, their dossiers, and the memories of the detectors, by name; of those that share one, the first's."""
 
-    def __init__(self, detectors: Sequence[str], memories: Mapping[str, History], evidence: tuple[int, ...]) -> None:
-        """``evidence``: shape of a client's, ``(d, l, g)``."""
+    def __init__(self, detectors: Sequence[str], memories: Mapping[str, History], miss: IntArray) -> None:
+        """``miss``: what a miss adds to a client's evidence, ``(d, l, g)``."""
         self.clients = Clients()
-        self.dossiers = DossierTable(list(detectors), evidence)
+        self.dossiers = DossierTable(list(detectors), miss)
         self._memories = dict(memories)
 
     def rows(self, batch: EventBatch) -> Rows:
@@ -82,21 +82,23 @@ class PanelState:
 
     def shrink(self) -> None:
         """Give memory back that forgotten clients have left."""
+        self.dossiers.held.pack()
         for memory in self._memories.values():
             memory.pack()
 
     def nbytes(self, slots: IntArray) -> IntArray:
         """Memory that clients take, about, ``(k,)``."""
         names = np.array([len(name) for name in self.clients.names(slots)], dtype=np.int64)
-        sizes = names + self._fixed_bytes() + self.dossiers.run_bytes(slots)
+        sizes = names + self._fixed_bytes() + self.dossiers.nbytes(slots)
         for memory in self._memories.values():
             sizes += memory.nbytes(slots)
         return sizes
 
     def total_nbytes(self) -> int:
         """Memory that all clients take, about."""
+        clients = len(self.clients)
         histories = sum(memory.total_nbytes() for memory in self._memories.values())
-        return histories + self.clients.text + self.dossiers.runs_nbytes + self._fixed_bytes() * len(self.clients)
+        return histories + self.clients.text + self.dossiers.total_nbytes(clients) + self._fixed_bytes() * clients
 
     def stored_bytes(self, slots: IntArray) -> IntArray:
         """Bytes that ``stored`` needs for each client, about, ``(k,)``."""
@@ -132,7 +134,7 @@ class PanelState:
         return slots
 
     def _fixed_bytes(self) -> int:
-        return _CLIENT_BYTES + self.dossiers.slot_bytes + _OWNED_BYTES * len(self._memories)
+        return _CLIENT_BYTES + _OWNED_BYTES * len(self._memories)
 
     def _reserve(self) -> None:
         self.dossiers.reserve(self.clients.slots)

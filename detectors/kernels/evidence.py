@@ -20,6 +20,12 @@ UNITS: Final = 1 << 20
 MOST_NATS: Final = 600.0
 #: What rounding may hide: whoever asked looks at it exactly.
 _SLACK: Final = 1e-6
+#: More opinions than this are not counted.
+_MOST_OPINIONS: Final = (1 << 32) - 1
+
+#: In place of sums: all are 0; all are what a first miss leaves. Below any row's number.
+NOTHING: Final = -1
+MISSED: Final = -2
 
 #: What became of a detector's run of hits at a row.
 HIT: Final = 1
@@ -55,7 +61,9 @@ def judge(
     weights: Array,
     log_weights: Array,
     enough: float,
-    log_e: Array,
+    places: Array,
+    sums: Array,
+    free: Array,
     last_ts: Array,
     opinions: Array,
     running: Array,
@@ -65,11 +73,12 @@ def judge(
     exponentials of the sums of the detectors ``together`` come to ``enough``.
 
     Args:
-        skip: rows to leave out. hits: int8 ``(n, d, l)``, 1, 0, or -1 for no opinion. slots, ts: of the rows.
+        skip: rows to leave out. hits: int8 ``(n, d, l)``, 1, 0, or all -1 for no opinion. slots, ts: of the rows.
         hit, miss: steps, int64 ``(d, l, g)``.
         together: bool ``(d,)``. weights: ``(l, g)``; log_weights: in units, int64.
-        log_e, last_ts, opinions, running: of the clients, by slot; brought up to date. ``running``: does a run of hits
-            go on?
+        places, sums, free: evidence by slot (``detectors.held``), with room for a row for each row and detector.
+        last_ts, opinions, running: of the clients, by slot; brought up to date. ``opinions`` are counted up to 2**32 -
+            1. ``running``: does a run of hits go on?
         changes: int64 ``(n * d, 5)``, set to row, detector, ``HIT`` or ``OVER``, opinions with this one, and the
             largest weighted sum, a bound from below of the log of the e-value, wherever the lowest line was crossed or
             a run ended because nothing is held against the client any more.
@@ -88,17 +97,46 @@ def judge(
         held = 0.0
         for d in range(detectors):
             heard = hits[row, d, 0] >= 0
-            opinions[slot, d] += heard
+            if heard and opinions[slot, d] < _MOST_OPINIONS:
+                opinions[slot, d] += 1
+            place = places[slot, d]
+            if place < 0:
+                hit_any = False
+                for k in range(levels):
+                    hit_any |= hits[row, d, k] == 1
+                if not hit_any:  # no sum is above 0, and no run goes on
+                    places[slot, d] = MISSED if heard else NOTHING
+                    continue
+                free[2] += 1
+                place = free[0]
+                if place >= 0:
+                    free[0] = sums[place, 0, 0]
+                else:
+                    place = free[1]
+                    free[1] += 1
+                places[slot, d] = place
+                for k in range(levels):
+                    for b in range(bets):
+                        sums[place, k, b] = 0
             most = -_MOST
             sure = -_MOST
+            nothing = True
+            missed = True
             for k in range(levels):
                 above = hits[row, d, k]
                 for b in range(bets):
                     step = hit[d, k, b] if above == 1 else (miss[d, k, b] if above == 0 else 0)
-                    s = min(max(int(log_e[slot, d, k, b]), 0) + step, _MOST)
-                    log_e[slot, d, k, b] = s
+                    s = min(max(int(sums[place, k, b]), 0) + step, _MOST)
+                    sums[place, k, b] = s
                     most = max(most, s)
                     sure = max(sure, s + log_weights[k, b])
+                    nothing &= s == 0
+                    missed &= s == miss[d, k, b]
+            if nothing or missed:
+                places[slot, d] = NOTHING if nothing else MISSED
+                sums[place, 0, 0] = free[0]
+                free[0] = place
+                free[2] -= 1
             stop |= most >= least
             if together[d] and most > 0:
                 held = max(held, float(most))
@@ -117,9 +155,11 @@ def judge(
             total = 0.0
             for d in range(detectors):
                 if together[d]:
+                    place = places[slot, d]
                     for k in range(levels):
                         for b in range(bets):
-                            total += weights[k, b] * np.exp(log_e[slot, d, k, b] / UNITS)
+                            s = sums[place, k, b] if place >= 0 else (miss[d, k, b] if place == MISSED else 0)
+                            total += weights[k, b] * np.exp(s / UNITS)
             stop = total >= enough * (1.0 - _SLACK)
         if stop:
             return row + 1, n

@@ -163,14 +163,14 @@ def test_stops_where_one_detector_or_all_together_hold_enough(
     each = np.where(together, alarm.e_values(whole.log_e, least=0.0), 0.0).sum(axis=1)
     np.testing.assert_allclose(alarm.joint(whole.log_e), np.where(each >= least, each, 0.0), rtol=1e-5)
     stops = np.flatnonzero((whole.e > 0).any(axis=1) | (alarm.joint(whole.log_e) > 0))
-    held = DossierTable(["a", "b"], alarm.shape)
+    held = DossierTable(["a", "b"], alarm.miss)
     held.reserve(4)
     entered = SimpleNamespace(slots=client, batch=SimpleNamespace(ts=np.zeros(len(client))))
     changes = np.empty((2 * len(hits), 5), dtype=np.int64)
     begin, stopped = 0, []
     while begin < len(hits):
         begin, _ = alarm.judge(hits, entered, np.zeros(len(hits), np.bool_), begin, held, changes)
-        now = held.log_e[client[begin - 1]][None]
+        now = held.held.of(client[begin - 1 : begin])
         if alarm.e_values(now).any() or alarm.joint(now).any():
             stopped.append(begin - 1)
     assert stopped == stops.tolist()

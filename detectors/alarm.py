@@ -139,7 +139,7 @@ class Alarm:
 
     def judge(
         self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, held: DossierTable, changes: IntArray
-    ) -> tuple[int, int]:
+    ) -> tuple[int, int, bool]:
         """Enter rows into ``held`` from ``begin`` on, in order, until after one at which a detector may have crossed.
 
         Args:
@@ -147,7 +147,7 @@ class Alarm:
             changes: int64 ``(n * d, 5)`` for what becomes of runs of hits (``detectors.kernels.evidence.judge``).
 
         Returns:
-            The row after the last one entered, and the number of changes.
+            The row after the last one entered, the number of changes, and whether it may have crossed there.
         """
         weights = (self._weights, self._log_weights)
         limits = (self._hit, self.miss, self._least, self.together, *weights, self.threshold)

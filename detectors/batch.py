@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -85,24 +86,27 @@ class EventBatch:
 
 
 def concat(batches: list[EventBatch]) -> EventBatch:
-    """One batch of all rows, in order. Raises ValueError if models, row shapes or score widths differ."""
+    """One batch of all rows, in order; of one batch itself. Raises ValueError if models, row shapes or score widths
+    differ."""
     first = batches[0]
+    if len(batches) == 1:
+        return first
     for b in batches:
         if b.model != first.model or b.shape != first.shape or (b.scores is None) != (first.scores is None):
             raise ValueError(f"cannot join batches of {first.model}{first.shape} and {b.model}{b.shape}")
     offsets = np.cumsum([0] + [int(b.request.max(initial=-1)) + 1 for b in batches[:-1]])
     return EventBatch(
         model=first.model,
-        ids=tuple(i for b in batches for i in b.ids),
+        ids=tuple(chain.from_iterable(b.ids for b in batches)),
         ts=np.concatenate([b.ts for b in batches]),
-        clients=tuple(c for b in batches for c in b.clients),
+        clients=tuple(chain.from_iterable(b.clients for b in batches)),
         x=np.concatenate([b.x for b in batches]),
         shape=first.shape,
         labels=np.concatenate([b.labels for b in batches]),
         scores=None if first.scores is None else np.concatenate([b.scores for b in batches if b.scores is not None]),
         request=np.concatenate([b.request + o for b, o in zip(batches, offsets, strict=True)]),
-        versions=tuple(v for b in batches for v in b.versions),
-        ips=tuple(i for b in batches for i in b.ips),
+        versions=tuple(chain.from_iterable(b.versions for b in batches)),
+        ips=tuple(chain.from_iterable(b.ips for b in batches)),
         salt=first.salt,
     )
 

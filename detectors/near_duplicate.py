@@ -74,7 +74,7 @@ class NearDuplicate(Queries):
         compared = self._compare(rows)
         out = np.where(np.isfinite(compared.nearest), 0.0, np.nan)
         if len(compared.row):
-            first = np.flatnonzero(np.diff(compared.row, prepend=-1))
+            first = np.flatnonzero(np.concatenate([[True], compared.row[1:] != compared.row[:-1]]))
             out[compared.row[first]] = round_sig(np.maximum.reduceat(compared.value, first))
         return out
 
@@ -120,5 +120,5 @@ class NearDuplicate(Queries):
         row, back, differs = pairs[:n].T
         distance, change = figures[:n].T
         info = np.where(differs, 1.0, np.minimum(change, 1.0))
-        closeness = -np.log2(np.clip(distance / self._radius, CLOSEST, 1.0))
+        closeness = -np.log2(np.minimum(np.maximum(distance / self._radius, CLOSEST), 1.0))
         return _Compared(nearest, row, back, differs.astype(np.bool_), distance, closeness * info)

@@ -110,7 +110,8 @@ class Panel:
         spare = np.zeros(len(batch), dtype=np.bool_) if spare is None else spare
         rows, diverted = self._state.rows(batch), set[int]()
         for begin, end, returning in stretches(rows, self._state.dossiers.last_ts, self._ttl_s, diverted):
-            self._state.clear(np.array(returning, dtype=np.int64))
+            if returning:
+                self._state.clear(np.array(returning, dtype=np.int64))
             whole = begin == 0 and end == len(rows)
             part = rows if whole else rows.take(np.arange(begin, end))
             mine: list[Raised] = []
@@ -189,12 +190,12 @@ class Panel:
         changes = np.empty((n * hits.shape[1], 5), dtype=np.int64)
         begin = 0
         while begin < n:
-            begin, changed = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
+            begin, changed, stopped = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
             raised += dossiers.take_in(rows.batch, rows.slots, changes[:changed], self._alarm.together)
             row = begin - 1
             slot = int(rows.slots[row])
-            held = dossiers.held.of(rows.slots[row : row + 1])[0]
-            if marks[row] == DIVERTED or (crossing := self._alarm.crossing(held)) is None:
+            held = dossiers.held.of(rows.slots[row : row + 1])[0] if stopped else None
+            if held is None or (crossing := self._alarm.crossing(held)) is None:
                 continue
             # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
             mine = np.flatnonzero((rows.slots == slot) & ~learned)

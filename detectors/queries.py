@@ -186,4 +186,4 @@ class Queries:
 
 
 def _steps(values: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(np.rint(values), -32767.0, 32767.0))
+    return np.minimum(np.maximum(np.rint(values), -32767.0), 32767.0)  # np.clip takes five times as long for a few

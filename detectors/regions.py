@@ -70,21 +70,24 @@ class Regions:
 
     def entering(self, rows: Rows) -> IntArray:
         """Indices of the rows in places new to their clients, ascending."""
-        return np.flatnonzero(self.new(rows))
+        return self._entered(rows)[1]
 
     def new(self, rows: Rows) -> BoolArray:
         """Which rows are in places new to their clients, ``(n,)``; not to be written to."""
-        return rows.noted(self.memory_key, lambda: self._new(rows))
+        return self._entered(rows)[0]
 
     def learn(self, rows: Rows) -> None:
         by_client = rows.order[self.new(rows)[rows.order]]
         self.memory.append(rows.slots[by_client], self.located(rows)["place"][by_client])
         rows.forget_noted(self.memory_key)
 
-    def _new(self, rows: Rows) -> BoolArray:
+    def _entered(self, rows: Rows) -> tuple[BoolArray, IntArray]:
+        return rows.noted(self.memory_key, lambda: self._look(rows))
+
+    def _look(self, rows: Rows) -> tuple[BoolArray, IntArray]:
         new = np.zeros(len(rows), dtype=np.bool_)
         memory = self.memory
         places = np.ascontiguousarray(self.located(rows)["place"])
         known = (memory.pool, memory.owned)
         entering(rows.order, rows.begins, rows.slots, places, *known, _APART, _LATEST, RING, new)
-        return new
+        return new, np.flatnonzero(new)

@@ -55,7 +55,7 @@ class Engine:
     @property
     def late_rows(self) -> int:
         """Rows that came after their window had closed; counted, never silently dropped."""
-        return self._watch.late_rows + sum(p.windows.late_rows for p in self._partitions.values())
+        return self._watch.late_rows + sum(p.late_rows for p in self._partitions.values())
 
     def assign(self, partition: int, state: Mapping[str, bytes]) -> None:
         """Take a partition over, with the state its last checkpoint left."""

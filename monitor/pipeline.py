@@ -17,18 +17,17 @@ from detectors.batch import EventBatch, FloatArray, IntArray
 from detectors.dossiers import Raised
 from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
-from monitor.bands import BandSlot, PartitionBands
+from monitor.bands import BandSlot
 from monitor.cases import Cases
 from monitor.columns import align_scores, marked, names, times, to_batches
 from monitor.core import Core
+from monitor.counting import Counting
 from monitor.dedupe import Dedupe
 from monitor.event import Event
 from monitor.origins import Origins
 from monitor.overload import PLANS, degraded, sampled
-from monitor.shares import Announcer, AnyMessage, Progress
+from monitor.shares import AnyMessage, Progress
 from monitor.step import StepResult, Verdict
-from monitor.suspects import PartitionSuspects
-from monitor.windows import PartitionWindows
 from responders.decision import ActionType
 
 Marks = npt.NDArray[np.int8]
@@ -46,7 +45,6 @@ class PartitionPipeline:
         self._core = core
         #: How closely to look; the worker changes it when it falls behind.
         self.plan = PLANS[0]
-        self._announcer = Announcer(core.window_plan, partition)
         #: Of re-keyed records; without re-keying it stays empty.
         self.origins = Origins(sources)
         self._panels: dict[str, Panel] = {}
@@ -54,9 +52,7 @@ class PartitionPipeline:
         self._dedupe = Dedupe(core.settings.clients.dedupe_s)
         self._cases = Cases(core.policy, core.settings.response.resolve_after_s)
         self._diverted_until: dict[str, float] = {}
-        self.windows = PartitionWindows(core.window_plan)
-        self._bands = PartitionBands(core.window_plan, core.fingerprints, partition)
-        self._suspects = PartitionSuspects(core.window_plan, core.joint_models, partition)
+        self._counting = Counting(core, partition)
         self._meta = _Meta()
         self._changed: dict[str, bytes | None] = {}
         self._restore(state)
@@ -65,6 +61,11 @@ class PartitionPipeline:
     def watermark(self) -> float:
         """Newest event time seen, or promised by a tick."""
         return self._meta.watermark
+
+    @property
+    def late_rows(self) -> int:
+        """Rows whose window was over when they came (``PartitionWindows.late_rows``)."""
+        return self._counting.windows.late_rows
 
     @property
     def verdicts(self) -> Mapping[str, int]:
@@ -89,16 +90,14 @@ class PartitionPipeline:
             if marks is None:
                 result.verdicts[Verdict.UNSCORED] += len(np.unique(batch.request))
                 continue
-            self._suspects.absorb(batch, watermarks[batch.request], raised)
             clean = np.flatnonzero(marks == CLEAN)
             if self.plan.windows_one_in > 1:
                 counted = clean[sampled(batch.ids, self.plan.windows_one_in)[clean]]
                 result.spared["windows"] += len(clean) - len(counted)
                 clean = counted
-            rows, reached = batch.take(clean), watermarks[batch.request[clean]]
-            self.windows.absorb(rows, reached, self.plan)
-            self._bands.absorb(rows, reached, self.plan.windows_one_in)
+            self._counting.add(batch, watermarks[batch.request], clean, raised, self.plan)
             self._count(batch, events, marks, result)
+        self._counting.settle(self._meta.watermark)
         for verdict, n in result.verdicts.items():
             self._meta.verdicts[verdict.value] = self._meta.verdicts.get(verdict.value, 0) + n
         return result
@@ -114,13 +113,12 @@ class PartitionPipeline:
         ``idle``: there is nothing more to read for now; then the open windows are told of as they stand, and nobody
         need wait for this partition.
         """
-        suspects = self._suspects.announce(self._meta.watermark, idle=idle)
-        return [*suspects, *self._announcer.announce(self.windows, self._meta.watermark, idle=idle)]
+        return self._counting.announce(self._meta.watermark, idle=idle)
 
     def announce_bands(self, *, idle: bool = False) -> list[BandSlot | Progress]:
         """What must be compared across clients since the last ``announce``, which says ``idle`` as well; then how far
         the time has come."""
-        return self._bands.announce(self._meta.watermark, idle=idle)
+        return self._counting.announce_bands(self._meta.watermark, idle=idle)
 
     def release(self, model: str, client: str) -> bool:
         """An operator (or a refused action) ends a diversion: the client's next event is looked at again.
@@ -139,11 +137,9 @@ class PartitionPipeline:
         for model, panel in self._panels.items():
             for chunk, blob in panel.delta().items():
                 changes[f"panel/{_pair(model, chunk)}"] = blob
+        changes |= self._counting.delta()
         for room, delta in (
             ("dedupe", self._dedupe.delta(self._meta.watermark)),
-            ("window", self.windows.delta()),
-            ("band", self._bands.delta()),
-            ("suspect", self._suspects.delta()),
             ("incident", self._cases.delta()),
             ("origin", self.origins.delta()),
         ):
@@ -265,9 +261,7 @@ class PartitionPipeline:
         self._dedupe.restore(rooms.get("dedupe", {}))
         self._cases.restore(rooms.get("incident", {}))
         self.origins.restore(rooms.get("origin", {}))
-        self.windows.restore(rooms.get("window", {}))
-        self._bands.restore(rooms.get("band", {}))
-        self._suspects.restore(rooms.get("suspect", {}))
+        self._counting.restore(rooms)
         for key, blob in rooms.get("divert", {}).items():
             self._diverted_until[key] = msgspec.msgpack.decode(blob, type=float)
         by_model: dict[str, dict[str, bytes]] = {}

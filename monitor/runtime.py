@@ -161,5 +161,5 @@ class Runtime:
             for reason, n in Counter(d.rejection.reason.value for d in taken.dead).items():
                 self._metrics.rejected.labels(reason).inc(n)
         self._metrics.watermark.labels(str(taken.partition)).set(pipeline.watermark)
-        self._metrics.late_rows.labels(str(taken.partition)).set(pipeline.windows.late_rows)
+        self._metrics.late_rows.labels(str(taken.partition)).set(pipeline.late_rows)
         self._metrics.last_event.set(self._clock())

@@ -28,6 +28,7 @@ from monitor.band_watch import BandWatch
 from monitor.bands import PartitionBands
 from monitor.changelog import Changelog
 from monitor.cli.main import run as run_command
+from monitor.counting import Counting
 from monitor.dedupe import Dedupe
 from monitor.delivery.batch import RecordBatch
 from monitor.delivery.thread import BatchConsumerThread
@@ -53,6 +54,7 @@ def put_on(watch: Stopwatch) -> None:
     watch.watch("alarm, bookkeeping", Panel, "step")
     for call in ("absorb", "passed"):
         watch.watch("windows", PartitionWindows, call)
+    watch.watch("windows", Counting, "settle")
     watch.watch("windows", PartitionPipeline, "announce")
     watch.watch("windows", ShiftWatch, "take")
     for call in ("absorb", "announce"):

@@ -68,7 +68,7 @@ def judge(
     opinions: Array,
     running: Array,
     changes: Array,
-) -> tuple[int, int]:
+) -> tuple[int, int, bool]:
     """Enter rows from ``begin`` on, until after one at which some sum is ``least`` or more, or the weighted
     exponentials of the sums of the detectors ``together`` come to ``enough``.
 
@@ -84,7 +84,7 @@ def judge(
             a run ended because nothing is held against the client any more.
 
     Returns:
-        The row after the last one entered, and the number of changes.
+        The row after the last one entered, the number of changes, and whether it is such a row.
     """
     detectors, levels, bets = hit.shape
     n = 0
@@ -162,8 +162,8 @@ def judge(
                             total += weights[k, b] * np.exp(s / UNITS)
             stop = total >= enough * (1.0 - _SLACK)
         if stop:
-            return row + 1, n
-    return hits.shape[0], n
+            return row + 1, n, True
+    return hits.shape[0], n, False
 
 
 @kernel

@@ -66,6 +66,9 @@ class Reporting:
         return notice(incident, actions, mark, status, self._settings.response.mode == "dry-run")
 
     def _write(self, incident: Incident, actions: list[ActionRecord], status: IncidentStatus) -> None:
-        atomic_file.write(self._folder / f"{incident.id}.json", report_json(incident, actions, status), 0o600)
-        text = report_markdown(incident, actions, status)
-        atomic_file.write(self._folder / f"{incident.id}.md", text.encode("utf-8", "replace"), 0o600)
+        self._replace(f"{incident.id}.json", report_json(incident, actions, status))
+        self._replace(f"{incident.id}.md", report_markdown(incident, actions, status).encode("utf-8", "replace"))
+
+    def _replace(self, name: str, report: bytes) -> None:
+        # Every report is written anew when a worker begins to respond, so none needs the disk to be waited for.
+        atomic_file.write(self._folder / name, report, 0o600, durable=False)

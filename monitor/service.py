@@ -31,6 +31,8 @@ log = structlog.get_logger("vedette.service")
 
 #: The responder looks at the ledger at least this often: due expiries, retries, an operator's undo.
 _LOOK_S = 0.5
+#: Reports and messages of incidents under way change with every batch; nobody reads them faster than this.
+_REPORT_S = 1.0
 #: Metrics that need the database are refreshed this often.
 _GAUGES_S = 5.0
 #: Old findings are removed this often.
@@ -67,7 +69,7 @@ class Service:
         self._partitions: frozenset[int] = frozenset()
         self._change = 0
         self._stopping = False
-        self._gauges_at = 0.0
+        self._gauges_at = self._reported_at = 0.0
         self._pruned_at = time.monotonic()
 
     def found(self, result: StepResult) -> None:
@@ -127,7 +129,9 @@ class Service:
         acted = await asyncio.to_thread(self._response.step)
         changed, self._change = self.store.changed(self._change)
         self._reporting.changed([*acted, *changed])
-        await asyncio.to_thread(self._reporting.update, self.store.newest_event_ts())
+        if self._stopping or time.monotonic() - self._reported_at > _REPORT_S:
+            self._reported_at = time.monotonic()
+            await asyncio.to_thread(self._reporting.update, self.store.newest_event_ts())
         self._response.deliverer.wake()
         if self._alerts is not None:
             findings, reached = self.store.found(self._alerted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +15,8 @@ from responders.decision import ActionType, Status
 from responders.notice import Notice
 from responders.record import ActionRecord
 
+_MARKS = re.compile(r"[\\`*_\[\]<>|#]")
+_ENTITIES = {"<": "&lt;", ">": "&gt;"}
 _CONTAINS = {ActionType.QUARANTINE, ActionType.BLOCK_IP, ActionType.THROTTLE, ActionType.ROLLBACK}
 
 ATTACK_NAMES = {
@@ -182,7 +185,10 @@ def _figure(value: object) -> str:
 
 def _md(text: str) -> str:
     """Hostile text made plain: no control characters, no Markdown or HTML of its own."""
-    safe = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    for mark in "\\`*_[]<>|#":
-        safe = safe.replace(mark, f"\\{mark}" if mark not in "<>" else {"<": "&lt;", ">": "&gt;"}[mark])
-    return safe
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return _MARKS.sub(_plain, text)
+
+
+def _plain(mark: re.Match[str]) -> str:
+    return _ENTITIES.get(mark[0], f"\\{mark[0]}")

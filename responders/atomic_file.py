@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 #: Reading stops here: a control file of ours that is larger is not ours.
@@ -57,10 +57,11 @@ def read(path: Path) -> bytes | None:
         os.close(fd)
 
 
-def write(path: Path, data: bytes, mode: int) -> None:
+def write(path: Path, data: bytes, mode: int, *, durable: bool = True) -> None:
     """Replace the file in one step: a reader, or a crash, sees the old content or the new, never a mixture.
 
-    Call it under ``locked``. An existing file's permission bits are kept; a new one gets ``mode``.
+    Call it under ``locked``. An existing file's permission bits are kept; a new one gets ``mode``. Not ``durable``: the
+    disk is not waited for, so a machine that loses power may keep neither content. For what is made anew at a start.
 
     Raises:
         OSError: as the system says; the old file is untouched then, unless the very last step, making the rename
@@ -75,7 +76,7 @@ def write(path: Path, data: bytes, mode: int) -> None:
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         mode = stat.S_IMODE(status.st_mode)
     temporary = path.with_name(f".{path.name}.new")
-    with _durable(path.parent):
+    with _durable(path.parent) if durable else nullcontext():
         temporary.unlink(missing_ok=True)  # left by a crash; nobody else writes it while we hold the lock
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -83,7 +84,8 @@ def write(path: Path, data: bytes, mode: int) -> None:
                 file.write(data)
                 file.flush()
                 os.fchmod(fd, mode)
-                os.fsync(fd)
+                if durable:
+                    os.fsync(fd)
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
-from aiokafka import ConsumerRecord
 from faust.exceptions import ImproperlyConfigured
 from faust.types import TP, ConsumerMessage, StreamT
 from faust.types.tuples import ack_lock
+
+from monitor.delivery.unpack import Record
 
 
 class Fetched(NamedTuple):
     """The records that one fetch brought of one partition; never empty."""
 
-    records: list[ConsumerRecord[bytes, bytes]]
+    records: list[Record]
     generation: int
     epoch: int
 
@@ -86,8 +87,8 @@ class RecordBatch:
         return self._message.tp
 
     @property
-    def records(self) -> Sequence[ConsumerRecord[bytes, bytes]]:
-        """aiokafka's records: offset, key, value, headers, timestamp (ms). At least one; offsets ascend, with gaps."""
+    def records(self) -> Sequence[Record]:
+        """Bytes, as they came: offset, key, value, headers, timestamp (ms). At least one; offsets ascend, with gaps."""
         return self._message.records
 
     @property

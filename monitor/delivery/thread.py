@@ -10,6 +10,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from monitor.delivery.batch import Fetched
+from monitor.delivery.unpack import FetchResults
 
 if TYPE_CHECKING:
     from monitor.delivery.consumer import BatchConsumer
@@ -28,6 +29,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for it; it is read when the consumer starts
         return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        assert self._consumer is not None
+        # Nothing has been fetched yet: partitions are subscribed to later.
+        self._consumer._fetcher._records = FetchResults(self.consumer.batch_topics)
 
     def look_again(self) -> None:
         """Let a fetch that waits for records look whether it has some of partitions that became active meanwhile."""

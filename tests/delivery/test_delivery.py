@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brokers import BrokerHandle
 from delivery_kit import Taken, ack, fill, make_app, make_topic, numbered, producing, running
+from faust.types import TP
 
 
 async def test_every_record_in_order(broker: BrokerHandle) -> None:
@@ -44,7 +45,8 @@ async def test_records_as_they_are(broker: BrokerHandle) -> None:
         await taken.until_records(len(sent))
     records = [r for b in taken.batches for r in b.records]
     assert [(r.key, r.value, tuple(r.headers), r.timestamp) for r in records] == sent
-    assert {(r.topic, r.partition) for r in records} == {(topic, 0)}
+    assert {b.tp for b in taken.batches} == {TP(topic, 0)}
+    assert {r.timestamp_type for r in records} == {0}
 
 
 async def test_records_larger_than_a_fetch(broker: BrokerHandle) -> None:

@@ -48,6 +48,15 @@ def test_a_bug_is_permanent_and_its_text_is_made_harmless() -> None:
     assert len(outcome.detail) <= 300
 
 
+def test_what_need_not_be_durable_is_whole_too(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for content in (b"one", b"two"):
+        atomic_file.write(path, content, 0o640, durable=False)
+        assert path.read_bytes() == content
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "file"
     atomic_file.write(path, b"one", 0o640)

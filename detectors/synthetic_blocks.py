@@ -53,8 +53,8 @@ class SyntheticBlocks(Synthetic):
     has an opinion.
 
     A camera whose scene melts into the next sends mixtures, too, but it comes to them step by step. Only leaps count:
-    rows whose place (``detectors.regions``) differs in at least 12 of 48 signs from each of the client's latest 4 (those
-    that differed in 6 from the 4 before).
+    rows whose place (``detectors.regions``) differs in at least 12 of 48 signs from each of the client's latest 4, each
+    of which differed in 6 from the 4 before.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(

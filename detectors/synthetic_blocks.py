@@ -14,6 +14,7 @@ from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.history import Entries, History
 from detectors.kernels.leaps import block_means, leaping
+from detectors.pictures import is_picture
 from detectors.rows import Rows
 from detectors.sampling import fair_rows
 from detectors.synthetic import Synthetic
@@ -55,6 +56,9 @@ class SyntheticBlocks(Synthetic):
     A camera whose scene melts into the next sends mixtures, too, but it comes to them step by step. Only leaps count:
     rows whose place (``detectors.regions``) differs in at least 12 of 48 signs from each of the client's latest 4, each
     of which differed in 6 from the 4 before.
+
+    Pictures have no opinion: what a sensor does to all pictures of a client looks made in each of them, and eight of a
+    sensor that calibration did not see would be no more evidence than one.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
@@ -92,11 +96,15 @@ class SyntheticBlocks(Synthetic):
         return {} if np.isnan(mean) else {"mean_log_odds": figure(float(mean)), "inputs": BLOCK}
 
     def learn(self, rows: Rows) -> None:
+        if is_picture(rows.batch.shape):
+            return
         self.memory.append(rows.clients, self._walked(rows).states)
         rows.forget_noted(self._walk_key)
 
     def _walked(self, rows: Rows) -> _Walked:
         """``_walk``, once for all who ask before anything is learned."""
+        if is_picture(rows.batch.shape):
+            return _Walked(np.full(len(rows), np.nan), np.empty(0, _STATE))
         return rows.noted(self._walk_key, lambda: self._walk(rows))
 
     def _walk(self, rows: Rows) -> _Walked:

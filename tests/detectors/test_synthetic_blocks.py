@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from row_traffic import batch as rows_of
-from row_traffic import merged
+from row_traffic import honest, merged
 
 from detectors.alone import Alone
 from detectors.batch import EventBatch
@@ -92,9 +92,9 @@ def test_answers_that_clean_traffic_hardly_has_are_judged_by_all(params: Params)
 
 
 def test_blocks_go_on_over_batches_and_clients_do_not_mix(params: Params) -> None:
-    thief, honest = mixtures(300, 7), measured(300, 8, "client:honest")
+    thief, other = mixtures(300, 7), measured(300, 8, "client:honest")
     whole = Alone(SyntheticBlocks(params)).score(thief)
-    both = merged(thief, replace(honest, ids=tuple(f"h{i}" for i in range(300)), ts=honest.ts + 0.5))
+    both = merged(thief, replace(other, ids=tuple(f"h{i}" for i in range(300)), ts=other.ts + 0.5))
     detector, scores = Alone(SyntheticBlocks(params)), []
     for start in range(0, len(both), 7):
         part = both.take(np.arange(start, min(start + 7, len(both))))
@@ -102,6 +102,14 @@ def test_blocks_go_on_over_batches_and_clients_do_not_mix(params: Params) -> Non
         detector.learn(part)
     mine = np.array(both.clients) == "client:thief"
     np.testing.assert_array_equal(np.concatenate(scores)[mine], whole)
+
+
+def test_pictures_have_no_opinion_and_nothing_is_remembered_of_them() -> None:
+    clean = honest(1)
+    detector = Alone(SyntheticBlocks(SyntheticBlocks.fit(clean)))
+    assert np.isnan(detector.score(clean)).all()
+    detector.learn(clean)
+    assert detector.snapshot() == {}
 
 
 def test_a_finding_names_the_mean_and_how_many_inputs(params: Params) -> None:

@@ -19,6 +19,7 @@ from detectors.exact import figure
 from detectors.finding import Attack, Finding
 from detectors.journal import Journal
 from detectors.panel_state import PanelState
+from detectors.regions import Regions
 from detectors.registry import row_detectors
 from detectors.rows import Rows
 from detectors.stretches import stretches
@@ -256,7 +257,7 @@ class Panel:
                     agreeing=any(
                         dossiers.found(slot, o) and other.info.accuses
                         for o, other in enumerate(self._detectors.values())
-                        if other.memory is not detector.memory or other.info.attack is not detector.info.attack
+                        if other.info.attack is not detector.info.attack or not _alike(other, detector)
                     ),
                     figures=(detector.explain(some, len(some) - 1) if detector.costly else detector.explain(rows, row))
                     | ({"together": shares} if shares else {}),
@@ -268,6 +269,11 @@ class Panel:
             if name in shares:
                 dossiers.drop(slot, d)
         return diverted
+
+
+def _alike(one: RowDetector, other: RowDetector) -> bool:
+    """Do they look at the same: at one memory, or both at an input's place?"""
+    return one.memory is other.memory or (isinstance(one, Regions) and isinstance(other, Regions))
 
 
 def _sharing(detectors: Mapping[str, RowDetector]) -> dict[str, RowDetector]:

@@ -45,7 +45,7 @@ class Regions:
         self._planes = params["planes"].astype(np.float64)
         used = {name: params[name] for name in ("median", "scale", "mean", "planes")}
         used |= {name: params[name][: self.subspace.leading] for name in ("weights", "variance")}
-        self.memory_key = b"regions " + params_digest(used)
+        self.memory_key = self._regions_key = b"regions " + params_digest(used)
 
     @staticmethod
     def with_planes(params: Params, clean: EventBatch) -> Params:
@@ -66,7 +66,7 @@ class Regions:
 
     def located(self, rows: Rows) -> Measures:
         """``locate`` of all rows, once for all detectors with the same regions."""
-        return rows.measured(self.memory_key, np.arange(len(rows)), self.locate)
+        return rows.measured(self._regions_key, np.arange(len(rows)), self.locate)
 
     def entering(self, rows: Rows) -> IntArray:
         """Indices of the rows in places new to their clients, ascending."""

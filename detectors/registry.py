@@ -17,6 +17,7 @@ from detectors.partial_repeat import PartialRepeat
 from detectors.rate import Rate
 from detectors.shift import ShiftDetector
 from detectors.synthetic import Synthetic
+from detectors.synthetic_blocks import SyntheticBlocks
 from detectors.trajectory import Trajectory
 from detectors.unseen_values import UnseenValues
 from detectors.variants import Variants
@@ -57,6 +58,7 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     UnseenValues,
     Coverage,
     Synthetic,
+    SyntheticBlocks,
     NoiseResidue,
     Rate,
     Confidence,

@@ -9,9 +9,10 @@ import numpy as np
 from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.counterfeits import counterfeits
-from detectors.digest import seed_of
+from detectors.digest import params_digest, seed_of
 from detectors.exact import figure
 from detectors.finding import Attack
+from detectors.fit_once import fit_once
 from detectors.kernels.measures import value_shares
 from detectors.regions import Regions
 from detectors.residue import Residue
@@ -29,6 +30,8 @@ _NARROW: Final = 64
 _PARTS: Final = 16
 #: Share of clean pictures whose noise is no stronger than what is still looked at.
 _QUIET: Final = 0.998
+#: Parameters that the odds depend on.
+_USED: Final = ("median", "scale", "mean", "weights", "variance", "value_range", "tree_value", "tree_threshold")
 
 
 class Synthetic(Regions):
@@ -62,10 +65,16 @@ class Synthetic(Regions):
         self._trees = Trees(params)
         self._range = params["value_range"].astype(np.float64)
         self._loudest = float(params["loudest_noise"])
+        self._odds_key = b"odds " + params_digest({name: params[name] for name in _USED})
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        params = cls.with_planes(Residue.fit(clean), clean)
+        return cls.fit_made(clean)
+
+    @staticmethod
+    @fit_once
+    def fit_made(clean: EventBatch) -> Params:
+        params = Regions.with_planes(Residue.fit(clean), clean)
         some = fair_rows(clean, _FIT_ROWS)
         real = np.where(np.isfinite(clean.x[some]), clean.x[some], params["median"]).astype(np.float32)
         rng = np.random.default_rng(seed_of(clean))
@@ -81,20 +90,28 @@ class Synthetic(Regions):
         return params | {"loudest_noise": round_sig(np.array(np.quantile(noise, _QUIET) if pictures else np.inf))}
 
     def score(self, rows: Rows) -> FloatArray:
-        new = self.entering(rows)
-        measured = self._residue.of(rows, new)
-        quiet = new[~(measured["noise"] & (round_sig(measured["residue"]) > self._loudest))]
+        quiet = self.quiet(rows, self.entering(rows))
         out = np.full(len(rows), np.nan)
-        out[quiet] = self._odds(rows, quiet)
+        out[quiet] = self.odds(rows, quiet)
         return out
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        return {"log_odds": figure(float(self._odds(rows, np.array([row]))[0]))}
+        return {"log_odds": figure(float(self.odds(rows, np.array([row]))[0]))}
 
-    def _odds(self, rows: Rows, wanted: IntArray) -> FloatArray:
-        white = self.located(rows)["white"][wanted]
-        residue = self._residue.of(rows, wanted)["residue"]
-        return self._trees(_features(white, residue, self._scale, self._range, rows.batch.x[wanted]))
+    def quiet(self, rows: Rows, wanted: IntArray) -> IntArray:
+        """Those of the wanted rows that are no pictures under strong noise."""
+        measured = self._residue.of(rows, wanted)
+        return wanted[~(measured["noise"] & (round_sig(measured["residue"]) > self._loudest))]
+
+    def odds(self, rows: Rows, wanted: IntArray) -> FloatArray:
+        """Log odds of the wanted rows, each worked out once for all detectors with the same trees."""
+        known = rows.noted(self._odds_key, lambda: np.full(len(rows), np.nan))
+        missing = wanted[np.isnan(known[wanted])]
+        if len(missing):
+            white = self.located(rows)["white"][missing]
+            residue = self._residue.of(rows, missing)["residue"]
+            known[missing] = self._trees(_features(white, residue, self._scale, self._range, rows.batch.x[missing]))
+        return np.asarray(known[wanted])
 
 
 def _features(white: FloatArray, residue: FloatArray, scale: Scale, span: FloatArray, x: Inputs) -> FloatArray:

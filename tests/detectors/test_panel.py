@@ -292,7 +292,7 @@ def test_detectors_that_remember_the_same_share_one_memory() -> None:
     watch = panel()
     watch.step(bisection("client:a", rows=8), divert_none)
     memories = msgspec.msgpack.decode(watch.snapshot()["client:a"])[-1]
-    assert list(memories) == ["near_duplicate", "unseen_values", "coverage", "rate"]
+    assert list(memories) == ["near_duplicate", "unseen_values", "coverage", "synthetic_blocks", "rate"]
 
 
 def test_a_pause_longer_than_the_time_to_live_makes_a_stranger() -> None:

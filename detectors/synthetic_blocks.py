@@ -1,0 +1,133 @@
+"""Model extraction: inputs no single one of which gives itself away, but eight of which do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.contract import DetectorInfo, Params
+from detectors.digest import params_digest
+from detectors.exact import figure
+from detectors.finding import Attack
+from detectors.history import Entries, History
+from detectors.kernels.leaps import block_means, leaping
+from detectors.pictures import is_picture
+from detectors.rows import Rows
+from detectors.sampling import fair_rows
+from detectors.synthetic import Synthetic
+
+BLOCK: Final = 8
+#: Signs of its place in which a row must differ from each of the latest few: two rows have some 24 different.
+_LEAP: Final = 12
+#: Signs from which on a row's place is one of the latest itself.
+_STEP: Final = 6
+_LATEST: Final = 4
+#: Log odds beyond this count as this much: one strange input is one input.
+_MOST: Final = 4.0
+#: Clean rows that an answer must have to be judged by them, and most answers that are.
+_LEAST_ROWS: Final = 50
+_MOST_LABELS: Final = 256
+_FIT_ROWS: Final = 6000
+_STATE: Final = np.dtype([("latest", "<i8", (_LATEST,)), ("sum", "<f8"), ("seen", "<i4"), ("count", "<i4")])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Walked:
+    """Mean of the block that ends at each row, NaN elsewhere; and what is to be remembered of each client."""
+
+    means: FloatArray
+    states: Entries
+
+
+class SyntheticBlocks(Synthetic):
+    """A mixture of two records, or a draw from a good model of them, is hardly told from a record. A hundred are: the
+    evidence of each is small, and all have it (the sum of log likelihood ratios: Wald 1945). So the log odds of
+    ``detectors.synthetic`` are added up in blocks of 8 that do not overlap:
+
+        s = mean over a block of  max(-4, min(4, o_i)) - m(y_i)
+
+    with o_i the log odds that the row was made, and m(y) the mean of them over the clean rows with the same answer: a
+    specialist sends one class, and some classes look more like made inputs than others. Only the row that ends a block
+    has an opinion.
+
+    A camera whose scene melts into the next sends mixtures, too, but it comes to them step by step. Only leaps count:
+    rows whose place (``detectors.regions``) differs in at least 12 of 48 signs from each of the client's latest 4, each
+    of which differed in 6 from the 4 before.
+
+    Pictures have no opinion: what a sensor does to all pictures of a client looks made in each of them, and eight of a
+    sensor that calibration did not see would be no more evidence than one.
+    """
+
+    info: ClassVar[DetectorInfo] = DetectorInfo(
+        "synthetic_blocks", "1", Attack.EXTRACTION, "AML.T0024.002", "inputs that together look made, one by one or not"
+    )
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self._labels = params["answers"].astype(np.int64)
+        self._usual = params["usual_odds"].astype(np.float64)
+        self._walk_key = b"blocks " + self._odds_key
+        self.memory = History(_STATE, 1)
+        self.memory_key = b"synthetic_blocks " + params_digest(params)
+
+    @classmethod
+    def fit(cls, clean: EventBatch) -> Params:
+        params = cls.fit_made(clean)
+        some = clean.take(fair_rows(clean, _FIT_ROWS))
+        blind = Synthetic(params)
+        alone = Rows(some, np.arange(len(some)))
+        odds = np.clip(blind.odds(alone, np.arange(len(some))), -_MOST, _MOST)
+        labels, of, rows = np.unique(some.labels, return_inverse=True, return_counts=True)
+        means = np.bincount(of, odds) / rows
+        known = np.sort(np.argsort(-rows, kind="stable")[: min(_MOST_LABELS, np.count_nonzero(rows >= _LEAST_ROWS))])
+        return params | {
+            "answers": labels[known],
+            "usual_odds": round_sig(np.append(means[known], odds.mean())),
+        }
+
+    def score(self, rows: Rows) -> FloatArray:
+        return self._walked(rows).means
+
+    def explain(self, rows: Rows, row: int) -> dict[str, Any]:
+        mean = self._walked(rows).means[row]
+        return {} if np.isnan(mean) else {"mean_log_odds": figure(float(mean)), "inputs": BLOCK}
+
+    def learn(self, rows: Rows) -> None:
+        if is_picture(rows.batch.shape):
+            return
+        self.memory.append(rows.clients, self._walked(rows).states)
+        rows.forget_noted(self._walk_key)
+
+    def _walked(self, rows: Rows) -> _Walked:
+        """``_walk``, once for all who ask before anything is learned."""
+        if is_picture(rows.batch.shape):
+            return _Walked(np.full(len(rows), np.nan), np.empty(0, _STATE))
+        return rows.noted(self._walk_key, lambda: self._walk(rows))
+
+    def _walk(self, rows: Rows) -> _Walked:
+        states = np.zeros(len(rows.clients), _STATE)
+        counts, known = self.memory.gather(rows.clients)
+        states[counts > 0] = known
+        latest, sums, seen, count = (np.ascontiguousarray(states[name]) for name in ("latest", "sum", "seen", "count"))
+        leaps = np.empty(len(rows), dtype=np.bool_)
+        places = np.ascontiguousarray(self.located(rows)["place"])
+        leaping(rows.order, rows.begins, places, _STEP, _LEAP, latest, seen, leaps)
+        values = np.full(len(rows), np.nan)
+        wanted = self.quiet(rows, np.flatnonzero(leaps))
+        values[wanted] = np.clip(self.odds(rows, wanted), -_MOST, _MOST) - self._usually(rows.batch.labels[wanted])
+        means = np.full(len(rows), np.nan)
+        block_means(rows.order, rows.begins, values, BLOCK, sums, count, means)
+        # What has been seen counts only up to the ring's length, and its place in the ring.
+        states["latest"], states["sum"], states["count"] = latest, sums, count
+        states["seen"] = np.where(seen < _LATEST, seen, _LATEST + seen % _LATEST)
+        return _Walked(round_sig(means), states)
+
+    def _usually(self, labels: IntArray) -> FloatArray:
+        """m(y) of each label; of those that clean traffic hardly has, that of all clean rows."""
+        if not len(self._labels):
+            return np.full(len(labels), self._usual[-1])
+        at = np.minimum(np.searchsorted(self._labels, labels), len(self._labels) - 1)
+        return np.where(self._labels[at] == labels, self._usual[at], self._usual[-1])

@@ -58,8 +58,8 @@ class DossierTable:
         self._d = d = len(miss)
         self.held = Held(miss)
         #: What is looked at together is together. Its columns are ``last_ts`` and so on.
-        columns = [("last_ts", "<f8"), ("places", "<i4", d), ("opinions", "<u4", d), ("running", "?", d)]
-        self._table = np.zeros(0, np.dtype([*columns, ("crossed", "?", d)], align=True))
+        columns = [("last_ts", "<f8"), ("places", "<i4", (d,)), ("opinions", "<u4", (d,)), ("running", "?", (d,))]
+        self._table = np.zeros(0, np.dtype([*columns, ("crossed", "?", (d,))], align=True))
         self._slots = 0
         self.runs_nbytes = 0
         #: By slot * d + detector: the run that goes on, and the event at which the detector last crossed.

@@ -13,8 +13,9 @@ from detectors.kernels.histories import COUNT, SIZE, append, compact, gather, re
 
 Entries = npt.NDArray[Any]  # of the history's dtype, often records, which numpy's types cannot name
 
+_LEAST: Final = 4
 #: Blocks grow by this factor, so a client's memory is at most about that many times what it needs.
-_GROWTH: Final = 4
+_GROWTH: Final = 2
 #: Entries added together; bounds the room asked for.
 _AT_ONCE: Final = 4096
 #: The pool is packed anew when less than this share of it is in use.
@@ -25,13 +26,13 @@ _PACK_LEAST: Final = 4096
 class History:
     """At most ``length`` entries of ``dtype`` per client, oldest first; a client is a slot (``detectors.clients``).
 
-    A client holds a block of 4, 16, ... or ``length`` entries and moves to the next size when it is full.
+    A client holds a block of 4, 8, 16, ... or ``length`` entries and moves to the next size when it is full.
     """
 
     def __init__(self, dtype: npt.DTypeLike, length: int) -> None:
         """``dtype`` must be whole 32-bit words."""
         self.dtype = np.dtype(dtype)
-        sizes = [min(_GROWTH, length)]
+        sizes = [min(_LEAST, length)]
         while sizes[-1] < length:
             sizes.append(min(sizes[-1] * _GROWTH, length))
         self._sizes = np.array(sizes, dtype=np.int64)

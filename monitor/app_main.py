@@ -25,6 +25,8 @@ _COLLECT_EVERY = 50_000
 #: outgrown. By the C library's own setting their holes would stay: a tenth of the memory of a million clients.
 _OWN_PAGES_BYTES = 16 << 20
 _M_MMAP_THRESHOLD = -3
+#: What one thread has let go of, another may use: one of them at a time runs anyway.
+_M_ARENA_MAX = -8
 
 
 def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]) -> None:
@@ -46,7 +48,9 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
     # The products are small: a second thread would mostly wait for them, and it waits without letting go of its core.
     threadpool_limits(1, user_api="blas")
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+        libc.mallopt(_M_ARENA_MAX, 1)
     gc.collect()
     gc.freeze()  # what is imported and loaded by now stays: nobody need look at it again
     gc.set_threshold(_COLLECT_EVERY, 20, 20)

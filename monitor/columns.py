@@ -72,12 +72,13 @@ def marked(events: Sequence[Event], keep: BoolArray) -> Sequence[Event]:
     return events.compress(keep) if isinstance(events, EventBlock) else list(compress(events, keep))
 
 
-def origins(events: Sequence[Event]) -> set[tuple[str, str]]:
-    """(address, client) of the events that have an address."""
+def origins(events: Sequence[Event]) -> tuple[list[str], list[str]]:
+    """Addresses and clients of the events that have an address."""
     if isinstance(events, EventBlock):
-        pairs = set(zip(events.client_ips, events.clients, strict=True))
-        return pairs if all(events.client_ips) else {pair for pair in pairs if pair[0]}
-    return {(e.client_ip, e.client) for e in events if e.client_ip}
+        ips, clients = events.client_ips, events.clients
+    else:
+        ips, clients = [e.client_ip for e in events], [e.client for e in events]
+    return (ips, clients) if all(ips) else ([ip for ip in ips if ip], list(compress(clients, ips)))
 
 
 def _of_block(block: EventBlock) -> EventBatch:

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+import numpy as np
 
-T = TypeVar("T", bound=Hashable)
+from detectors.batch import BoolArray
+from monitor.sorted_runs import Keys, SortedRuns
 
 
-class Recent(Generic[T]):
-    """Remembers things for ``span_s`` of event time after they were last seen, at most twice as long.
+class Recent:
+    """Remembers keys for ``span_s`` of event time after they were last seen, at most twice as long.
 
-    More than ``limit`` things in one span end it early, so there are never more than twice as many, and one batch.
+    There are never more than twice ``limit``, and one call's: before there would be, all are forgotten.
     """
 
     def __init__(self, span_s: float, limit: int) -> None:
         self._span_s = span_s
         self._limit = limit
-        self._now: set[T] = set()
-        self._before: set[T] = set()
-        self._until_ts = float("-inf")
+        self._seen = SortedRuns()
+        self._newest_ts = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._now | self._before)
+        return len(self._seen)
 
-    def unseen(self, things: Iterable[T], ts: float) -> set[T]:
-        """Those that are not remembered at event time ``ts``; from now on all are."""
-        if ts >= self._until_ts + self._span_s:
-            self._now, self._before = set(), set()
-            self._until_ts = ts + self._span_s
-        elif ts >= self._until_ts or len(self._now) > self._limit:
-            self._now, self._before = set(), self._now
-            self._until_ts += self._span_s if ts >= self._until_ts else 0.0
-        seen = set(things)
-        new = seen - self._now - self._before
-        self._now |= seen
-        return new
+    def unseen(self, keys: Keys, ts: float) -> BoolArray:
+        """Which of the keys, ascending and each once, are not remembered at event time ``ts``, or the newest before; from
+        now on all are."""
+        ts = self._newest_ts = max(ts, self._newest_ts)
+        seen = self._seen.newest(keys)
+        # What keeps coming is noted once a span only.
+        due = keys[seen <= ts - self._span_s]
+        if len(self._seen) + len(due) > 2 * self._limit:
+            self._seen, due = SortedRuns(), keys
+        self._seen.add(due, np.full(len(due), ts), ts - 2.0 * self._span_s)
+        return np.asarray(seen <= ts - 2.0 * self._span_s)

@@ -11,7 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
+from detectors.digest import mixed
 from detectors.finding import Finding
+from detectors.texts import Texts
 from monitor.band_watch import BandWatch
 from monitor.codec import encode_json
 from monitor.codec.limits import Limits
@@ -74,7 +78,7 @@ class Runtime:
         stream = core.settings.stream
         self._limits = Limits(max_bytes=stream.max_event_bytes, max_future_s=stream.max_future_s)
         #: Hashes of (address, client): the pairs themselves would take three times the memory.
-        self._addresses = Recent[int](core.settings.clients.ttl_s, core.settings.clients.max_clients)
+        self._addresses = Recent(core.settings.clients.ttl_s, core.settings.clients.max_clients)
         self._steps: Counter[int] = Counter()
         #: Event time by partition.
         self._sweep_due_ts: dict[int, float] = {}
@@ -147,9 +151,12 @@ class Runtime:
 
     def _address(self, taken: Taken, now_ts: float) -> None:
         """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
-        by_hash = {hash(pair): pair for pair in origins(taken.events)}
-        if new := self._addresses.unseen(by_hash, now_ts):
-            self._store.address(sorted(by_hash[key] for key in new))
+        ips, clients = origins(taken.events)
+        pairs = Texts.of(ips).identities() ^ mixed(Texts.of(clients).identities().view(np.uint64)).view(np.int64)
+        keys, first = np.unique(pairs.view(np.uint64), return_index=True)
+        new = first[self._addresses.unseen(keys, now_ts)].tolist()
+        if new:
+            self._store.address(sorted((ips[i], clients[i]) for i in new))
 
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
         for verdict, n in result.verdicts.items():

@@ -23,7 +23,7 @@ from monitor.settings import Settings
 _COLLECT_EVERY = 50_000
 #: Arrays as large as those of many clients' state get pages of their own, which go back to the system when they are
 #: outgrown. By the C library's own setting their holes would stay: a tenth of the memory of a million clients.
-_OWN_PAGES_BYTES = 16 << 20
+_OWN_PAGES_BYTES = 2 << 20
 _M_MMAP_THRESHOLD = -3
 #: What one thread has let go of, another may use: one of them at a time runs anyway.
 _M_ARENA_MAX = -8

@@ -24,13 +24,15 @@ class Recent:
         return len(self._seen)
 
     def unseen(self, keys: Keys, ts: float) -> BoolArray:
-        """Which of the keys, ascending and each once, are not remembered at event time ``ts``, or the newest before; from
-        now on all are."""
+        """Which of the keys are not remembered at event time ``ts``, or the newest before; from now on all are.
+
+        ``keys``: ascending, each once.
+        """
         ts = self._newest_ts = max(ts, self._newest_ts)
-        seen = self._seen.newest(keys)
+        away_s = ts - self._seen.newest(keys)
         # What keeps coming is noted once a span only.
-        due = keys[seen <= ts - self._span_s]
+        due = keys[away_s >= self._span_s]
         if len(self._seen) + len(due) > 2 * self._limit:
             self._seen, due = SortedRuns(), keys
         self._seen.add(due, np.full(len(due), ts), ts - 2.0 * self._span_s)
-        return np.asarray(seen <= ts - 2.0 * self._span_s)
+        return np.asarray(away_s >= 2.0 * self._span_s)

@@ -14,10 +14,10 @@ from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.history import Entries, History
 from detectors.kernels.leaps import block_means, leaping
+from detectors.made import Made
 from detectors.pictures import is_picture
 from detectors.rows import Rows
 from detectors.sampling import fair_rows
-from detectors.synthetic import Synthetic
 
 BLOCK: Final = 8
 #: Signs of its place in which a row must differ from each of the latest few: two rows have some 24 different.
@@ -42,7 +42,7 @@ class _Walked:
     states: Entries
 
 
-class SyntheticBlocks(Synthetic):
+class SyntheticBlocks(Made):
     """A mixture of two records, or a draw from a good model of them, is hardly told from a record. A hundred are: the
     evidence of each is small, and all have it (the sum of log likelihood ratios: Wald 1945). So the log odds of
     ``detectors.synthetic`` are added up in blocks of 8 that do not overlap:
@@ -64,6 +64,8 @@ class SyntheticBlocks(Synthetic):
     info: ClassVar[DetectorInfo] = DetectorInfo(
         "synthetic_blocks", "1", Attack.EXTRACTION, "AML.T0024.002", "inputs that together look made, one by one or not"
     )
+    #: Smallest difference in score that means anything: odds a quarter higher.
+    resolution: ClassVar[float] = 0.25
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
@@ -77,7 +79,7 @@ class SyntheticBlocks(Synthetic):
     def fit(cls, clean: EventBatch) -> Params:
         params = cls.fit_made(clean)
         some = clean.take(fair_rows(clean, _FIT_ROWS))
-        blind = Synthetic(params)
+        blind = Made(params)
         alone = Rows(some, np.arange(len(some)))
         odds = np.clip(blind.odds(alone, np.arange(len(some))), -_MOST, _MOST)
         labels, of, rows = np.unique(some.labels, return_inverse=True, return_counts=True)

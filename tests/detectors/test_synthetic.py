@@ -14,8 +14,9 @@ from detectors.alone import Alone
 from detectors.batch import EventBatch
 from detectors.counterfeits import counterfeits
 from detectors.kernels.measures import value_shares
+from detectors.made import _features
 from detectors.scale import Scale
-from detectors.synthetic import Synthetic, _features
+from detectors.synthetic import Synthetic
 from detectors.trees import _DEPTH, _LEAST_LEAF, _LEAVES, _TREES, Trees
 
 D = 12

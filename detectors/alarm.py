@@ -138,9 +138,9 @@ class Alarm:
         return Evidence(log_e, self.e_values(log_e))
 
     def judge(
-        self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, held: DossierTable, changes: IntArray
+        self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, dossiers: DossierTable, changes: IntArray
     ) -> tuple[int, int, bool]:
-        """Enter rows into ``held`` from ``begin`` on, in order, until after one at which a detector may have crossed.
+        """Enter rows into ``dossiers`` from ``begin`` on, in order, until after one at which a detector may cross.
 
         Args:
             hits: of all rows, ``(n, d, l)``. skip: rows to leave out.
@@ -151,8 +151,9 @@ class Alarm:
         """
         weights = (self._weights, self._log_weights)
         limits = (self._hit, self.miss, self._least, self.together, *weights, self.threshold)
-        held.held.room((len(hits) - begin) * hits.shape[1])
-        state = (held.held.places, held.held.rows, held.held.free, held.last_ts, held.opinions, held.running)
+        held = dossiers.held
+        held.room((len(hits) - begin) * hits.shape[1])
+        state = (held.places, held.rows, held.free, dossiers.last_ts, dossiers.opinions, dossiers.running)
         return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
 
     def e_values(self, log_e: npt.NDArray[np.integer[Any]], least: float | None = None) -> FloatArray:

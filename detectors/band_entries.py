@@ -12,6 +12,7 @@ import numpy.typing as npt
 import zstandard
 
 from detectors.fingerprints import DIMS
+from detectors.run_ranks import runs
 from detectors.texts import Packed, Texts
 from detectors.texts import joined as joined_texts
 
@@ -97,10 +98,7 @@ def joined(parts: Sequence[Entries]) -> Entries:
 def in_order(entries: Entries) -> Entries:
     """By cell, then time, request id, client and bytes: an order that has nothing to do with how the rows came here."""
     order = np.lexsort((entries.rows["ts"], entries.rows["cell"]))
-    cells, ts = entries.rows["cell"][order], entries.rows["ts"][order]
-    alike = np.append(False, (cells[1:] == cells[:-1]) & (ts[1:] == ts[:-1]))
-    begins = np.flatnonzero(~alike)
-    sizes = np.diff(np.append(begins, len(order)))
+    begins, sizes = runs(entries.rows["cell"][order], entries.rows["ts"][order])
 
     def texts(i: int) -> tuple[str, str, int]:
         return entries.events[i], entries.clients[i], int(entries.rows["digest"][i])

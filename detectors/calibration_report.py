@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from scipy import stats
+
 _CONFIDENCE: Final = 0.95
 
 
@@ -64,6 +66,4 @@ class CalibrationReport:
 
 def events_limit(count: int) -> float:
     """Exact upper 95 % limit of a Poisson mean of which ``count`` were seen; 2.996 for none (the rule of three)."""
-    from scipy import stats  # large, and only calibration needs it
-
     return float(stats.chi2.ppf(_CONFIDENCE, 2 * (count + 1)) / 2.0)

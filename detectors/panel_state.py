@@ -41,8 +41,6 @@ class PanelState:
         self.clients = Clients()
         self.dossiers = DossierTable(list(detectors), miss)
         self._memories = dict(memories)
-        #: Slots that there is room for.
-        self._room = 0
 
     def rows(self, batch: EventBatch) -> Rows:
         """The batch with its clients' slots; strangers are let in."""
@@ -139,9 +137,6 @@ class PanelState:
         return _CLIENT_BYTES + _OWNED_BYTES * len(self._memories)
 
     def _reserve(self) -> None:
-        if self.clients.slots <= self._room:
-            return
-        self._room = self.clients.slots
         self.dossiers.reserve(self.clients.slots)
         for memory in self._memories.values():
             memory.reserve(self.clients.slots)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from scipy import stats
 
 from detectors.alarm import Alarm, Tails
 from detectors.batch import BoolArray, FloatArray, IntArray
@@ -57,8 +58,6 @@ def rate_bound(hits: FloatArray, rows: FloatArray, least: float) -> float:
     mean = (float(hits.sum()) + 0.5) / (float(rows.sum()) + 1.0)
     weight = _concentration(hits, rows, mean)
     a, b = mean * weight, (1.0 - mean) * weight
-    from scipy import stats  # large, and only calibration needs it
-
     known = stats.beta.ppf(CONFIDENCE, a + hits, b + rows - hits)
     new = stats.beta.ppf(1.0 - 1.0 / (len(rows) + 1), a, b)
     return min(max(float(known.max()), float(new), least), _MOST)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy import stats
 
 from detectors.batch import FloatArray
 from detectors.contract import Params
@@ -80,8 +81,6 @@ def fit_limits(calibration: Params, *, windows_per_day: float, detectors: int = 
         return WindowLimits(run_length, np.empty(0), np.empty(0), math.inf, math.inf)
     above = sorted({math.floor(share * n) for share in _SHARES}, reverse=True)
     levels = np.array([max(_level(scores, k / n) for scores in sets) for k in above])
-    from scipy import stats  # large, and only calibration needs it
-
     chances = np.array([stats.beta.ppf(1 - DELTA / len(above), k + 1, n - k) for k in above])
     far = max(_far(scores, n, run_length) for scores in sets)
     return WindowLimits(run_length, levels, chances, far, float(levels[-1]))
@@ -95,7 +94,5 @@ def _far(scores: FloatArray, n: int, run_length: float) -> float:
     middle = float(np.median(scores))
     upper = scores[scores >= middle] - middle
     freedom = max(n, 2)
-    from scipy import stats  # large, and only calibration needs it
-
     bounded = float(np.mean(upper**2)) * freedom / stats.chi2.ppf(DELTA, freedom)
     return max(float(scores[-1]), middle + math.sqrt(bounded * math.log(max(run_length, math.e))))

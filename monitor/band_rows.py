@@ -12,7 +12,7 @@ import numpy.typing as npt
 from detectors.band_entries import EMPTY, ENTRY, Entries, joined
 from detectors.batch import EventBatch
 from detectors.fingerprints import BANDS, DIMS, Prints, ranks
-from detectors.run_ranks import run_ranks
+from detectors.run_ranks import run_ranks, runs
 from detectors.texts import Texts
 from monitor.event import ANONYMOUS
 
@@ -78,8 +78,7 @@ def _chosen(rows: npt.NDArray[Any], clients: Texts) -> tuple[npt.NDArray[Any], n
     distinct = order[first & (who[order] != nobody)]
     distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
     chosen = distinct[run_ranks(who[distinct]) < QUOTA]
-    begins = np.flatnonzero(np.append(True, np.diff(who[chosen]) != 0)[: len(chosen)])
-    sizes = np.diff(np.append(begins, len(chosen)))
+    _, sizes = runs(who[chosen])
     kept = np.repeat(sizes, sizes)
     order = np.argsort(chosen)
     return chosen[order], kept[order]

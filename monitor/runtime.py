@@ -152,8 +152,8 @@ class Runtime:
     def _address(self, taken: Taken, now_ts: float) -> None:
         """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
         ips, clients = origins(taken.events)
-        pairs = Texts.of(ips).identities() ^ mixed(Texts.of(clients).identities().view(np.uint64)).view(np.int64)
-        keys, first = np.unique(pairs.view(np.uint64), return_index=True)
+        of_ip, of_client = (Texts.of(names).identities().view(np.uint64) for names in (ips, clients))
+        keys, first = np.unique(of_ip ^ mixed(of_client), return_index=True)
         new = first[self._addresses.unseen(keys, now_ts)].tolist()
         if new:
             self._store.address(sorted((ips[i], clients[i]) for i in new))

@@ -7,7 +7,7 @@ supervisor to restart: never past unwritten work.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import msgspec
 import structlog
 from faust.types import TP, StreamT
 
+from detectors.finding import Finding
 from monitor.app_credentials import faust_credentials
 from monitor.app_events import Events
 from monitor.app_rekey import Rekey
@@ -249,9 +250,11 @@ class _Worker:
 
     async def publish(self) -> None:
         """Findings to their topic, at least once, keyed by id."""
-        async for findings in self.service.unpublished():
-            sent = [await self._findings.send(key=f.id.encode(), value=msgspec.json.encode(f)) for f in findings]
-            await asyncio.gather(*sent)
+        await self.service.publisher.run(self._send_findings)
+
+    async def _send_findings(self, findings: Sequence[Finding]) -> Awaitable[object]:
+        sent = [await self._findings.send(key=f.id.encode(), value=msgspec.json.encode(f)) for f in findings]
+        return asyncio.gather(*sent)
 
     async def respond(self) -> None:
         await self.service.respond(self._release)

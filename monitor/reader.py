@@ -38,6 +38,9 @@ _State = TypeVar("_State", bound=Remembering)
 
 #: A lane that received nothing for so long, though the consumer has moved on, will not receive it any more.
 _PATIENCE_S = 5.0
+#: The event loop's turns between two batches: with fewer, a finding would wait for a batch at each of its steps from
+#: publisher to producer to socket, and so would what is fetched on its way here, and checkpoints.
+_TURNS = 8
 
 
 class Reader(Generic[_State]):
@@ -69,7 +72,8 @@ class Reader(Generic[_State]):
                 continue
             await self._handle(lane, batch)
             await self._lanes.begin_checkpoint(lane)
-            await asyncio.sleep(0)  # let findings go out between two batches, and checkpoints go on
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
 
     async def look_back(self, handed_out: Callable[[int], Awaitable[int | None]]) -> None:
         """Go back where the last records of a partition got lost on their way here: no later one shows the gap.

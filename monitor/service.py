@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import structlog
 
-from detectors.finding import Finding
 from monitor import dead_letter_spool
 from monitor.alerts import AlertsFile
 from monitor.band_watch import BandWatch
@@ -20,6 +18,7 @@ from monitor.lanes import Lane
 from monitor.metrics import Metrics
 from monitor.models_watch import ModelsWatch
 from monitor.pipeline import PartitionPipeline
+from monitor.publisher import Publisher
 from monitor.reporting import Reporting
 from monitor.response import Response
 from monitor.role import ResponderRole
@@ -38,8 +37,6 @@ _GAUGES_S = 5.0
 #: Old findings are removed this often.
 _PRUNE_S = 3600.0
 _DAY_S = 86400.0
-#: Findings that their worker has not published in this time are published by the responder.
-_OVERDUE_S = 5.0
 
 
 class Service:
@@ -64,8 +61,7 @@ class Service:
         self._recovered = False
         self._responds = asyncio.Event()
         self._acting = asyncio.Event()
-        self._publishing = asyncio.Event()
-        self._found: deque[Finding] = deque()
+        self.publisher = Publisher(self.store, clock)
         self._partitions: frozenset[int] = frozenset()
         self._change = 0
         self._stopping = False
@@ -75,8 +71,7 @@ class Service:
     def found(self, result: StepResult) -> None:
         """What a step said is written down: publish it and act on it."""
         if result.findings:
-            self._found += result.findings
-            self._publishing.set()
+            self.publisher.found(result.findings)
         if result.incidents:
             self._acting.set()
 
@@ -137,8 +132,7 @@ class Service:
             findings, reached = self.store.found(self._alerted)
             self._alerts.append(findings)
             self._alerted = reached
-        if self.store.unpublished(self._clock() - _OVERDUE_S, limit=1):
-            self._publishing.set()
+        self.publisher.look()
         if time.monotonic() - self._gauges_at > _GAUGES_S:
             self._gauges_at = time.monotonic()
             await asyncio.to_thread(self._response.measure, self.metrics)
@@ -153,22 +147,6 @@ class Service:
         if not self._stopping:
             await self._response.deliverer.run()
 
-    async def unpublished(self) -> AsyncIterator[list[Finding]]:
-        """Batches of findings that are not on their topic yet; asking for the next says the last has arrived."""
-        while not self._stopping:
-            self._publishing.clear()
-            while batch := self._batch():
-                yield batch
-                self.store.published(f.id for f in batch)
-            await self._publishing.wait()
-
-    def _batch(self) -> list[Finding]:
-        """What this worker found; and, for the responder, what another left behind."""
-        mine = [self._found.popleft() for _ in range(min(len(self._found), 500))]
-        if mine or not self._role.held:
-            return mine
-        return self.store.unpublished(self._clock() - _OVERDUE_S)
-
     async def stop(self, release: Callable[[str, str], None]) -> None:
         """Finish what is pending as far as it goes quickly; what is left is in the database for the next start."""
         if self._stopping:
@@ -176,7 +154,7 @@ class Service:
         self._stopping = True
         self._responds.set()
         self._acting.set()
-        self._publishing.set()
+        self.publisher.stop()
         await self._try_to_respond(release)
         if self._role.held:
             await self._response.deliverer.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -78,8 +78,11 @@ class Worker:
         self.service.close()
 
     async def _publish(self) -> None:
-        async for findings in self.service.unpublished():
-            self.published += findings
+        await self.service.publisher.run(self._send)
+
+    async def _send(self, findings: Sequence[Finding]) -> Awaitable[object]:
+        self.published += findings
+        return asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T", bound=np.generic)
 
+_GROWTH: Final = 3
+
 
 def grown(array: npt.NDArray[T], least: int, *, zeroed: bool = True) -> npt.NDArray[T]:
-    """``array`` if it has ``least`` rows, else a copy with half as many again or ``least``; new rows hold zeros."""
+    """``array`` if it has ``least`` rows, else a copy with three times as many or ``least``; new rows hold zeros.
+
+    Rows that nobody has written cost no memory, but each copy costs time, and memory for both until it is made.
+    """
     if len(array) >= least:
         return array
-    shape = (max(len(array) + len(array) // 2, least), *array.shape[1:])
+    shape = (max(_GROWTH * len(array), least), *array.shape[1:])
     bigger = np.zeros(shape, array.dtype) if zeroed else np.empty(shape, array.dtype)
     bigger[: len(array)] = array
     return bigger

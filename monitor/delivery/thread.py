@@ -34,7 +34,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         await super().on_start()
         assert self._consumer is not None
         # Nothing has been fetched yet: partitions are subscribed to later.
-        self._consumer._fetcher._records = FetchResults(self.consumer.batch_topics)
+        most = self.consumer.app.conf.broker_max_poll_records
+        self._consumer._fetcher._records = FetchResults(self.consumer.batch_topics, most)
 
     def look_again(self) -> None:
         """Let a fetch that waits for records look whether it has some of partitions that became active meanwhile."""
@@ -47,8 +48,18 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Mapping[TP, Any]:
-        records = await super()._fetch_records(consumer, *args, **options)
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 (Faust passes it)
+        max_records: int | None = None,
+    ) -> Mapping[TP, Any]:
+        # The limit is one for a batch. Shared by all partitions, one that lags would take the place of the others, and
+        # leave them a few records each: a batch of few costs nearly as much as one of many.
+        if max_records is not None:
+            max_records *= max(len(active_partitions), 1)
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         # No await from here on: generation and epoch are those in which the records were taken.
         topics = self.consumer.batch_topics
         generation = consumer._coordinator.generation

@@ -40,22 +40,26 @@ class Record(Protocol):
 class FetchResults(OrderedDict[TopicPartition, Any]):
     """What aiokafka's fetcher has received and not handed over: in the place of ``Fetcher._records``."""
 
-    def __init__(self, batch_topics: AbstractSet[str]) -> None:
+    def __init__(self, batch_topics: AbstractSet[str], most: int | None) -> None:
+        """``most``: records of one partition of a batch topic that are handed over together."""
         super().__init__()
         self._batch_topics = batch_topics
+        self._most = most
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         """A result or an error. Results of batch topics hand over what the class below reads of them."""
         if tp.topic in self._batch_topics and isinstance(result, FetchResult):
-            result.getall = Unpacking(result).take
+            result.getall = Unpacking(result, self._most).take
         super().__setitem__(tp, result)
 
 
 class Unpacking:
     """Reads the records of one fetch of one partition."""
 
-    def __init__(self, result: FetchResult) -> None:
+    def __init__(self, result: FetchResult, limit: int | None = None) -> None:
+        """``limit``: as many records at most are taken at once, whoever asks for more."""
         self._result: Any = result
+        self._limit = limit
         found: Any = result._partition_records
         found._records_iterator = None  # it was not begun; it and ``found`` would hold each other in memory
         self._most: int | None = None
@@ -66,6 +70,8 @@ class Unpacking:
         result = self._result
         if not result.check_assignment(result._topic_partition) or not result.has_more():
             return []
+        limits = [limit for limit in (max_records, self._limit) if limit is not None]
+        max_records = min(limits, default=None)
         taken: list[Record] = []
         self._most = max_records
         for run in self._runs:

@@ -25,6 +25,18 @@ async def test_every_record_in_order(broker: BrokerHandle) -> None:
     assert {b.generation for b in taken.batches} == {app.consumer_generation_id}
 
 
+async def test_a_partition_that_lags_leaves_room_for_another(broker: BrokerHandle) -> None:
+    topic = await make_topic(broker, partitions=2)
+    for partition in range(2):
+        await fill(broker, topic, numbered(0, 9000), partition)
+    app = make_app(broker, broker_max_poll_records=300)
+    taken = Taken(app, topic, then=ack)
+    async with running(app):
+        await taken.until_records(18_000)
+    order = [b.tp.partition for b in taken.batches]
+    assert max(order.index(partition) for partition in range(2)) < 15  # one after the other, it would be 30
+
+
 async def test_records_as_they_are(broker: BrokerHandle) -> None:
     """Null keys, tombstones, empty values, headers that repeat, timestamps."""
     topic = await make_topic(broker)

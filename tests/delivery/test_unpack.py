@@ -97,7 +97,7 @@ def assert_alike(
     raw: bytes, offset: int = 0, most: int | None = None, level: int = READ_UNCOMMITTED, aborted: Any = ()
 ) -> list[Any]:
     stock = until_empty(*fetched(raw, offset, level, aborted), most)
-    ours = FetchResults({TOPIC.topic})
+    ours = FetchResults({TOPIC.topic}, None)
     ours[TOPIC], place = fetched(raw, offset, level, aborted)
     assert "getall" in vars(ours[TOPIC])
     found = until_empty(ours[TOPIC], place, most)
@@ -159,7 +159,7 @@ def test_a_broken_batch_is_never_passed_over(broken: int) -> None:
 
 
 def test_a_position_that_was_moved_meanwhile() -> None:
-    results = FetchResults({TOPIC.topic})
+    results = FetchResults({TOPIC.topic}, None)
     results[TOPIC], place = fetched(batch(0) + batch(3), 0, READ_UNCOMMITTED, ())
     assert len(results[TOPIC].getall(2)) == 2
     place.position = 0
@@ -167,8 +167,16 @@ def test_a_position_that_was_moved_meanwhile() -> None:
     assert not results[TOPIC].has_more()
 
 
+def test_a_batch_has_its_own_limit_next_to_that_of_the_call() -> None:
+    results = FetchResults({TOPIC.topic}, 2)
+    results[TOPIC], place = fetched(batch(0) + batch(3), 0, READ_UNCOMMITTED, ())
+    taken = [results[TOPIC].getall(most) for most in (None, 100, 1)]
+    assert [[r.offset for r in records] for records in taken] == [[0, 1], [2, 3], [4]]
+    assert place.position == 5
+
+
 def test_other_topics_are_left_alone() -> None:
-    results = FetchResults({"another"})
+    results = FetchResults({"another"}, None)
     results[TOPIC], _ = fetched(batch(0), 0, READ_UNCOMMITTED, ())
     assert "getall" not in vars(results[TOPIC])
     assert [r.topic for r in results[TOPIC].getall()] == ["events"] * 3

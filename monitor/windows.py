@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -163,7 +164,8 @@ class PartitionWindows:
         window.versions = first_versions(versions)
         quota = self._plan.quotas.get(rows.model)
         if quota is not None:
-            rows = rows.take(_under_quota(rows.clients, window.clients, quota, weight))
+            keep = _under_quota(rows.clients, window.clients, quota, weight)
+            rows = rows if keep.all() else rows.take(keep)
         if not len(rows):
             return
         for name, detector in self._plan.detectors[rows.model].items():
@@ -178,8 +180,14 @@ class PartitionWindows:
 
 def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int, weight: int) -> BoolArray:
     """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
+    counted = Counter(clients)
+    before = map(taken.get, counted, repeat(0))
+    reached = [have + rows * weight for have, rows in zip(before, counted.values(), strict=True)]
+    if max(reached, default=0) < quota + weight:  # as a rule; many clients take many steps below
+        taken.update(zip(counted, reached, strict=True))
+        return np.ones(len(clients), dtype=np.bool_)
     left: dict[str, int] = {}
-    for client, rows in Counter(clients).items():
+    for client, rows in counted.items():
         have = taken.get(client, 0)
         room = max(-((have - quota) // weight), 0)  # a row begins where there is room, however little
         if rows > room:

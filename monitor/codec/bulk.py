@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -10,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import FloatArray, IntArray
+from detectors.digest import text_bytes
 from monitor.codec import fields, tensors
 from monitor.codec.limits import MAX_MODEL_CHARS, MAX_NAME_CHARS, MAX_TS, Limits
 from monitor.codec.plain import Plain
+from monitor.codec.plain_ipv4 import all_plain_ipv4
 from monitor.codec.requests import Requests, Tensors, columns_of
 from monitor.codec.tensors import Float32Array
 from monitor.codec.wire import Labels
@@ -20,9 +21,6 @@ from monitor.event import Event, Rejection, client_keys, label_hash
 from monitor.event_block import EventBlock
 
 _NAN: Final = np.float32(np.nan)
-#: Lines of addresses that are canonical as they stand.
-_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_PLAIN_IPV4: Final = re.compile(rf"(?:{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\n)*")
 _INT64: Final = range(-(2**63), 2**63)
 
 #: A tensor of each request: a table if all have one of the same length.
@@ -134,14 +132,13 @@ def _passes(check: Any, value: object) -> bool:
 
 
 def _addresses(ips: Sequence[str | None], bad: set[int]) -> list[str]:
-    """Canonical addresses; each is looked at once, however many requests came from it."""
-    distinct = set(ips)
-    lines = "".join([f"{ip}\n" for ip in distinct if ip is not None])
-    if lines.count("\n") == len(distinct) - (None in distinct) and _PLAIN_IPV4.fullmatch(lines):
-        return [ip or "" for ip in ips]
+    """Canonical addresses; each that is not plain is looked at once, however many requests came from it."""
+    given = [ip for ip in ips if ip is not None]
+    if all_plain_ipv4(*text_bytes(given)):
+        return given if len(given) == len(ips) else [ip or "" for ip in ips]
     canonical: dict[str | None, str] = {None: ""}
-    for ip in distinct:
-        if ip is not None and _passes(fields.address, ip):
+    for ip in set(given):
+        if _passes(fields.address, ip):
             canonical[ip] = fields.address(ip)
     out = [canonical.get(ip) for ip in ips]
     bad.update(i for i, ip in enumerate(out) if ip is None)

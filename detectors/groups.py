@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +15,10 @@ from detectors.fingerprints import View
 
 #: Shares of the traffic that the bets look for; each has the same weight.
 BETS: Final = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-#: Fewer accounts are no group.
+#: Fewer accounts are no group, and one of which fewer can be named is not spoken of.
 LEAST_MEMBERS: Final = 3
-#: A member has this share of its rows, of those looked at, in the group.
+LEAST_NAMED: Final = 2
+#: A member has this share of its rows, of those looked at in slots with links, in the group.
 LEAST_SHARE: Final = 0.05
 #: A known group is spoken of again when it has grown by this share.
 GROWN: Final = 0.1
@@ -76,9 +78,12 @@ class Groups:
     and one false cluster accuses all its members. The first view in which it crosses counts. E is that of the links in
     memory now, never the largest it has been.
 
-    An account is a member if at least 1/20 of its rows that were looked at are in the cluster: nobody can have a busy
-    client named by sending copies of what it will send. A cluster with a member of a known group belongs to it, and is
-    spoken of again when the group has grown by a tenth.
+    E speaks for the cluster, not for each account in it: one that takes part comes near others again and again, an
+    honest client comes near a row of an attack once in a while, and anybody can send one row near one of its. So an
+    account is a member only if the view's links in memory join two of its rows to others, or one to two other accounts;
+    and if at least 1/20 of its rows that were looked at in slots with links are in the cluster. What is left out is
+    evidence still. A cluster with a member of a known group belongs to it, and is spoken of again when the group has
+    grown by a tenth.
     """
 
     def __init__(
@@ -116,8 +121,10 @@ class Groups:
             return []
         found = []
         for view in self._views:
-            for cluster in self._clusters(view):
-                group = self._judge(cluster, slot, view)
+            clusters = self._clusters(view)
+            linked = _more_than_once(clusters)
+            for cluster in clusters:
+                group = self._judge(cluster, linked, slot, view)
                 if group is not None:
                     found.append(group)
         return found
@@ -153,21 +160,24 @@ class Groups:
             clusters.setdefault(root((link.client, link.event)), []).append(link)
         return sorted(clusters.values(), key=lambda cluster: _oldest(cluster)[:3])
 
-    def _judge(self, cluster: list[Link], slot: int, view: View) -> Group | None:
+    def _judge(self, cluster: list[Link], linked: Set[str], slot: int, view: View) -> Group | None:
         rows = _rows_of(cluster)
-        members = self._members(rows)
-        known = next((k for k in self._known if not members.keys().isdisjoint(k.members)), None)
+        accounts = self._accounts(rows)
+        members = [account for account in accounts if account in linked]
+        known = next((k for k in self._known if not set(members).isdisjoint(k.members)), None)
         before = known.members if known else ()
         named = set(before)
         new = [member for member in members if member not in named]
         if known:
             known.slot = max(known.slot, self._slot(rows[-1][0]))
-        if len(new) < max(math.ceil(GROWN * len(before)), 1) or len(members) < LEAST_MEMBERS:
+        if len(new) < max(math.ceil(GROWN * len(before)), 1) or len(accounts) < LEAST_MEMBERS:
+            return None
+        if len(before) + len(new) < LEAST_NAMED:
             return None
         since = self._slot(rows[0][0])
         traffic = sum(n for s, n in self._rows.items() if s >= since)
-        e = self._e_value(len(members) - 1, len(rows) * view.rate, traffic)
-        c = float(f"{self._each * len(members):.6g}")
+        e = self._e_value(len(accounts) - 1, len(rows) * view.rate, traffic)
+        c = float(f"{self._each * len(accounts):.6g}")
         if e < c:
             return None
         if known is None:
@@ -178,7 +188,7 @@ class Groups:
         plain = tuple((ts, event, client) for ts, event, client, _ in rows)
         return Group(known.name, known.members, fresh, plain, tuple(cluster), e, c, traffic) if fresh else None
 
-    def _members(self, rows: list[tuple[float, str, str, int]]) -> dict[str, int]:
+    def _accounts(self, rows: list[tuple[float, str, str, int]]) -> dict[str, int]:
         """Rows in the cluster of each client that has enough of them there, first seen first."""
         mine: dict[str, int] = {}
         looked: dict[str, dict[int, int]] = {}
@@ -196,6 +206,16 @@ class Groups:
 
     def _slot(self, ts: float) -> int:
         return math.floor(ts / self._size_s)
+
+
+def _more_than_once(clusters: list[list[Link]]) -> set[str]:
+    """Accounts of which two rows are linked, or one with two other accounts."""
+    met: dict[str, set[_Node]] = {}
+    for link in itertools.chain.from_iterable(clusters):
+        one, other = link.client, link.earlier_client
+        met.setdefault(one, set()).add((other, link.event))
+        met.setdefault(other, set()).add((one, link.earlier_event))
+    return {account for account, rows in met.items() if len(rows) > 1}
 
 
 def _rows_of(cluster: list[Link]) -> list[tuple[float, str, str, int]]:

@@ -51,15 +51,15 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
     async def _fetch_records(
         self,
         consumer: aiokafka.AIOKafkaConsumer,
-        active_partitions: set[TP],
+        active_partitions: set[TP] | None,  # None: a client, which reads what it is subscribed to
         timeout: float | None = None,  # noqa: ASYNC109 (Faust passes it)
         max_records: int | None = None,
     ) -> Mapping[TP, Any]:
         # The limit is one for a batch. Shared by all partitions, one that lags would take the place of the others, and
         # leave them a few records each: a batch of few costs nearly as much as one of many.
         if max_records is not None:
-            max_records *= max(len(active_partitions), 1)
-        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+            max_records *= max(len(active_partitions or ()), 1)
+        records = await super()._fetch_records(consumer, active_partitions, timeout, max_records)  # type: ignore[arg-type]  # Faust itself passes None on
         # No await from here on: generation and epoch are those in which the records were taken.
         topics = self.consumer.batch_topics
         generation = consumer._coordinator.generation

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -160,11 +161,11 @@ class Groups:
             clusters.setdefault(root((link.client, link.event)), []).append(link)
         return sorted(clusters.values(), key=lambda cluster: _oldest(cluster)[:3])
 
-    def _judge(self, cluster: list[Link], linked: Set[str], slot: int, view: View) -> Group | None:
+    def _judge(self, cluster: list[Link], linked: AbstractSet[str], slot: int, view: View) -> Group | None:
         rows = _rows_of(cluster)
         accounts = self._accounts(rows)
-        members = [account for account in accounts if account in linked]
-        known = next((k for k in self._known if not set(members).isdisjoint(k.members)), None)
+        members = {account: n for account, n in accounts.items() if account in linked}
+        known = next((k for k in self._known if not members.keys().isdisjoint(k.members)), None)
         before = known.members if known else ()
         named = set(before)
         new = [member for member in members if member not in named]

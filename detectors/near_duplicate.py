@@ -14,6 +14,7 @@ from detectors.finding import Attack
 from detectors.kernels.neighbours import compare
 from detectors.queries import RING, Queries
 from detectors.rows import Rows
+from detectors.run_ranks import runs
 
 #: Neighbours this much farther than the nearest one still count as near: a bisection has one on either side.
 SLACK: Final = 1.1
@@ -74,7 +75,7 @@ class NearDuplicate(Queries):
         compared = self._compare(rows)
         out = np.where(np.isfinite(compared.nearest), 0.0, np.nan)
         if len(compared.row):
-            first = np.flatnonzero(np.concatenate([[True], compared.row[1:] != compared.row[:-1]]))
+            first, _ = runs(compared.row)
             out[compared.row[first]] = round_sig(np.maximum.reduceat(compared.value, first))
         return out
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import BoolArray, EventBatch, IntArray
+from detectors.run_ranks import runs
 
 _T = TypeVar("_T")
 
@@ -33,8 +34,7 @@ class Rows:
         self.slots = slots
         self.order = np.argsort(slots, kind="stable").astype(np.int64)
         by_client = slots[self.order]
-        ends = np.flatnonzero(by_client[1:] != by_client[:-1]) + 1
-        self.begins = np.concatenate([[0], ends, [len(slots)]]) if len(slots) else np.zeros(1, dtype=np.int64)
+        self.begins = np.append(runs(by_client)[0], len(slots))
         self.clients = by_client[self.begins[:-1]]
         self._shared: dict[Hashable, tuple[BoolArray, Measures]] = {}
         self._noted: dict[Hashable, Any] = {}

@@ -13,8 +13,10 @@ from detectors.batch import IntArray
 def runs(*columns: npt.NDArray[Any]) -> tuple[IntArray, IntArray]:
     """Where runs of rows begin that are equal in all columns ``(n,)``, and how many rows each has."""
     n = len(columns[0])
-    begins = np.ones(n, dtype=np.bool_)
-    begins[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    begins = np.zeros(n, dtype=np.bool_)
+    begins[:1] = True
+    for column in columns:
+        begins[1:] |= column[1:] != column[:-1]
     at = np.flatnonzero(begins)
     return at, np.diff(np.append(at, n))
 

@@ -17,6 +17,7 @@ from detectors.batch import EventBatch, FloatArray, IntArray
 from detectors.dossiers import Raised
 from detectors.finding import Finding
 from detectors.panel import CLEAN, DIVERTED, FLAGGED, Panel
+from detectors.run_ranks import runs
 from monitor.bands import BandSlot
 from monitor.cases import Cases
 from monitor.columns import align_scores, marked, names, times, to_batches
@@ -218,7 +219,7 @@ class PartitionPipeline:
 
     def _count(self, batch: EventBatch, events: Sequence[Event], marks: Marks, result: StepResult) -> None:
         """An event's verdict is that of its worst row."""
-        starts = np.flatnonzero(np.append(True, batch.request[1:] != batch.request[:-1]))
+        starts, _ = runs(batch.request)
         requests, worst = batch.request[starts], np.maximum.reduceat(marks, starts)
         for verdict, mark in ((Verdict.CLEAN, CLEAN), (Verdict.FLAGGED, FLAGGED), (Verdict.DIVERTED, DIVERTED)):
             result.verdicts[verdict] += int(np.count_nonzero(worst == mark))

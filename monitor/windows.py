@@ -181,21 +181,16 @@ class PartitionWindows:
 def _under_quota(clients: tuple[str, ...], taken: dict[str, int], quota: int, weight: int) -> BoolArray:
     """Rows of clients that have not had their share of the window yet; counts them in ``taken``."""
     counted = Counter(clients)
-    before = map(taken.get, counted, repeat(0))
+    before = list(map(taken.get, counted, repeat(0)))
     reached = [have + rows * weight for have, rows in zip(before, counted.values(), strict=True)]
-    if max(reached, default=0) < quota + weight:  # as a rule; many clients take many steps below
-        taken.update(zip(counted, reached, strict=True))
-        return np.ones(len(clients), dtype=np.bool_)
-    left: dict[str, int] = {}
-    for client, rows in counted.items():
-        have = taken.get(client, 0)
-        room = max(-((have - quota) // weight), 0)  # a row begins where there is room, however little
-        if rows > room:
-            left[client] = rows = room
-        if rows:
-            taken[client] = have + rows * weight
+    taken.update(zip(counted, reached, strict=True))
     keep = np.ones(len(clients), dtype=np.bool_)
-    if left:
+    if max(reached, default=0) >= quota + weight:  # seldom; a row begins where there is room, however little
+        left: dict[str, int] = {}
+        for client, have, now in zip(counted, before, reached, strict=True):
+            if now >= quota + weight:
+                left[client] = max(-((have - quota) // weight), 0)
+                taken[client] = have + left[client] * weight
         for i, client in enumerate(clients):
             if client in left:
                 keep[i] = left[client] > 0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import BoolArray, IntArray
+from detectors.run_ranks import runs
 from monitor.codec import json_scan as at
 from monitor.codec.limits import Limits
 from monitor.codec.requests import Requests, Tensors
@@ -98,12 +99,11 @@ def _tensors(numbers: npt.NDArray[np.float32], counts: IntArray) -> Tensors:
 def _repeated(text: str, fields: npt.NDArray[Any], column: int, first: int, read: Callable[[str], _T]) -> list[_T]:
     """Texts that are mostly those of the record before: each is read once for all in a row that have it."""
     owners = fields[first]
-    begins = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
+    begins, sizes = runs(owners)
     values = [read(text[a:b]) for a, b in fields[column : column + 2, begins].T.tolist()]
     if len(values) == 1:
         return values * len(owners)
-    lengths = np.diff(begins, append=len(owners)).tolist()
-    return [value for value, length in zip(values, lengths, strict=True) for _ in range(length)]
+    return [value for value, size in zip(values, sizes.tolist(), strict=True) for _ in range(size)]
 
 
 def _shape(text: str) -> list[int] | None:

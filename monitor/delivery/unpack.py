@@ -56,7 +56,7 @@ class FetchResults(OrderedDict[TopicPartition, Any]):
 class Unpacking:
     """Reads the records of one fetch of one partition."""
 
-    def __init__(self, result: FetchResult, limit: int | None = None) -> None:
+    def __init__(self, result: FetchResult, limit: int | None) -> None:
         """``limit``: as many records at most are taken at once, whoever asks for more."""
         self._result: Any = result
         self._limit = limit

@@ -40,6 +40,7 @@ from monitor.settings import Settings
 from monitor.shares import AnyMessage, decode_message
 from monitor.state import StateStore
 from monitor.stock_delivery import stock_batches
+from monitor.succession import Succession
 
 log = structlog.get_logger("vedette.app")
 
@@ -57,7 +58,7 @@ _RAW: dict[str, Any] = {
 }
 
 
-def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
+def build(settings: Settings, layout: Layout, service: Service, succession: Succession) -> faust.App:
     """The app for these settings; ``service`` owns the runtime and the responders."""
     kafka, stream = settings.kafka, settings.stream
     app = BatchApp(
@@ -83,7 +84,7 @@ def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
         web_bind=settings.web.host,  # web_host is only the name it goes by; without this it listens everywhere
         web_port=settings.web.port,
     )
-    worker = _Worker(app, settings, layout, service)
+    worker = _Worker(app, settings, layout, service, succession)
     app.on_partitions_revoked.connect(worker.revoked)  # type: ignore[arg-type]  # Faust's own signature: (app, revoked)
     app.on_partitions_assigned.connect(worker.assigned)  # type: ignore[arg-type]  # Faust's own: (app, assigned)
     app.on_before_shutdown.connect(worker.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
@@ -99,11 +100,14 @@ def build(settings: Settings, layout: Layout, service: Service) -> faust.App:
 class _Worker:
     """Three readers with their lanes: events by partition, fingerprints by band, and shares of windows by model."""
 
-    def __init__(self, app: BatchApp, settings: Settings, layout: Layout, service: Service) -> None:
+    def __init__(
+        self, app: BatchApp, settings: Settings, layout: Layout, service: Service, succession: Succession
+    ) -> None:
         self._app = app
         self._settings = settings
         self._layout = layout
         self.service = service
+        self._succession = succession
         self._states = _states(settings, layout, service)
         self._offsets = GroupOffsets(settings.kafka)
         self._started = False
@@ -204,6 +208,7 @@ class _Worker:
 
     async def assigned(self, _app: Any, assigned: Iterable[TP], **_: Any) -> None:
         """Partitions changed hands: load the state of new ones, drop what is no longer ours."""
+        self._succession.joined(self._app.member_id)
         if not self._started:
             await self._states.start()
             self._started = True

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import gc
 from collections.abc import Iterable
+from pathlib import Path
 
 import faust
 import structlog
@@ -17,6 +18,7 @@ from monitor.core import Core
 from monitor.layout import Layout
 from monitor.service import Service
 from monitor.settings import Settings
+from monitor.succession import Succession
 
 #: Allocations between two looks for garbage in cycles. A batch makes thousands of objects and drops them all again: by
 #: Python's own setting the collector walks through each batch several times.
@@ -39,8 +41,11 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     service = Service(core)
-    app = build(settings, layout, service)
     log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
+    # two workers of a machine share data_dir, but not this
+    succession = Succession(Path(settings.data_dir) / f"member-{settings.web.port}", settings.kafka)
+    succession.take_over()
+    app = build(settings, layout, service, succession)
     worker = faust.Worker(
         app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
     )

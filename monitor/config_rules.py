@@ -10,6 +10,8 @@ from monitor.settings import Settings
 from responders.decision import ActionType
 from responders.slack_errors import checked_url
 
+#: Faust refuses a session that may last longer than a request of its own.
+_MOST_SESSION_S = 90.0
 #: Actions that must expire: they hurt somebody if the verdict was wrong.
 _MUST_EXPIRE = {ActionType.QUARANTINE, ActionType.BLOCK_IP, ActionType.THROTTLE}
 
@@ -43,6 +45,8 @@ def semantic_errors(s: Settings) -> list[str]:
         errors.append("windows.grace_s: must not be negative")
     if not s.kafka.brokers:
         errors.append("kafka.brokers: name at least one HOST:PORT")
+    if s.kafka.session_timeout_s > _MOST_SESSION_S:
+        errors.append(f"kafka.session_timeout_s: at most {_MOST_SESSION_S:g}")
     if not 0 <= s.web.port <= 65535:
         errors.append(f"web.port: {s.web.port} is no port")
     if s.stream.rekey and s.stream.delivery != "batch":

@@ -1,4 +1,4 @@
-"""One of the workers of a data folder responds: carries out actions, sends messages, writes reports."""
+"""What one process at a time may be: the worker of a data folder that responds, or the one that goes by a name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-class ResponderRole:
+class Role:
     """A lock file that the kernel releases when its holder dies, so that another worker can take over at once."""
 
     def __init__(self, path: Path) -> None:

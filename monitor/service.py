@@ -21,7 +21,7 @@ from monitor.pipeline import PartitionPipeline
 from monitor.publisher import Publisher
 from monitor.reporting import Reporting
 from monitor.response import Response
-from monitor.role import ResponderRole
+from monitor.role import Role
 from monitor.runtime import Runtime
 from monitor.step import StepResult
 from monitor.store import Store
@@ -51,7 +51,7 @@ class Service:
         self.metrics = Metrics()
         self.store = Store(data / "vedette.db")
         self.store.pin("baseline", core.baseline.checksum)
-        self._role = ResponderRole(data / "responder.lock")
+        self._role = Role(data / "responder.lock")
         self._response = Response(settings, data, self.store, clock)
         self._reporting = Reporting(settings, data, self.store, self._response)
         self._response.notice_for = self._reporting.notice_for

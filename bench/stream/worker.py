@@ -40,12 +40,14 @@ class BenchWorker(WorkerProcess):
         name = uuid.uuid4().hex[:8]
         folder = scratch / name
         folder.mkdir()
+        self.topic = topic
+        self.data = folder / "data"
         self.port = free_port()
         self.findings = f"findings-{name}"
         kinds = ("dead_letters", "state", "windows", "bands", "by_client")
         internal = {kind: {"name": f"{kind}-{name}"} for kind in kinds}
         config = {
-            "data_dir": str(folder / "data"),
+            "data_dir": str(self.data),
             "kafka": {"brokers": [topic.bootstrap], "group": f"group-{name}"},
             "topics": {"events": {"name": topic.name}, "findings": {"name": self.findings}, **internal},
             "detection": {"baseline": str(baseline(scratch, topic.d))},

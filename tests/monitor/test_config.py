@@ -96,6 +96,7 @@ def test_every_error_is_reported_at_once_with_its_path() -> None:
         ({"kafka": {"security_protocol": "SASL_SSL"}}, "kafka.sasl_username"),
         ({"kafka": {"sasl_password_env": "VEDETTE_TEST_UNSET"}}, "kafka.sasl_password_env"),
         ({"kafka": {"brokers": []}}, "kafka.brokers"),
+        ({"kafka": {"session_timeout_s": 91}}, "kafka.session_timeout_s"),
         ({"topics": {"findings": {"name": "inference-events"}}}, "topics.findings.name"),
         ({"topics": {"state": {"name": ""}}}, "topics.state.name"),
         ({"topics": {"state": {"partitions": 3}}}, "topics.state.partitions"),

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.role import ResponderRole
+from monitor.role import Role
 
 HOLDER = """
 import sys
 from pathlib import Path
-from monitor.role import ResponderRole
-role = ResponderRole(Path(sys.argv[1]))
+from monitor.role import Role
+role = Role(Path(sys.argv[1]))
 print(role.try_take(), flush=True)
 sys.stdin.readline()
 role.release()
@@ -34,7 +34,7 @@ def process(path: Path) -> tuple[subprocess.Popen[str], bool]:
 
 def test_a_killed_holder_is_followed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "responder.lock"
-    role = ResponderRole(path)
+    role = Role(path)
     holder, took = process(path)
     with holder:
         assert took
@@ -51,7 +51,7 @@ def test_a_killed_holder_is_followed_at_once(tmp_path: Path) -> None:
 
 def test_a_holder_that_goes_on_living_can_give_it_back(tmp_path: Path) -> None:
     path = tmp_path / "responder.lock"
-    role = ResponderRole(path)
+    role = Role(path)
     holder, took = process(path)
     with holder:
         assert took
@@ -64,7 +64,7 @@ def test_a_holder_that_goes_on_living_can_give_it_back(tmp_path: Path) -> None:
 
 
 def test_within_a_process_too_only_one_has_it(tmp_path: Path) -> None:
-    first, second = (ResponderRole(tmp_path / "responder.lock") for _ in range(2))
+    first, second = (Role(tmp_path / "responder.lock") for _ in range(2))
     assert first.try_take()
     assert first.try_take()
     assert not second.try_take()
@@ -77,4 +77,4 @@ def test_within_a_process_too_only_one_has_it(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        ResponderRole(tmp_path / "absent" / "responder.lock").try_take()
+        Role(tmp_path / "absent" / "responder.lock").try_take()

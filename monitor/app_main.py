@@ -19,6 +19,7 @@ from monitor.layout import Layout
 from monitor.service import Service
 from monitor.settings import Settings
 from monitor.succession import Succession
+from monitor.warm_up import warm_up
 
 #: Allocations between two looks for garbage in cycles. A batch makes thousands of objects and drops them all again: by
 #: Python's own setting the collector walks through each batch several times.
@@ -42,6 +43,7 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     service = Service(core)
     log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
+    warm_up(core)
     # two workers of a machine share data_dir, but not this
     succession = Succession(Path(settings.data_dir) / f"member-{settings.web.port}", settings.kafka)
     succession.take_over()

@@ -40,7 +40,6 @@ from monitor.settings import Settings
 from monitor.shares import AnyMessage, decode_message
 from monitor.state import StateStore
 from monitor.stock_delivery import stock_batches
-from monitor.succession import Succession
 
 log = structlog.get_logger("vedette.app")
 
@@ -58,12 +57,13 @@ _RAW: dict[str, Any] = {
 }
 
 
-def build(settings: Settings, layout: Layout, service: Service, succession: Succession) -> faust.App:
-    """The app for these settings; ``service`` owns the runtime and the responders."""
+def build(settings: Settings, layout: Layout, service: Service, client_id: str) -> faust.App:
+    """The app for these settings; ``service`` owns the runtime and the responders. ``client_id``: to brokers."""
     kafka, stream = settings.kafka, settings.stream
     app = BatchApp(
         kafka.group,
         broker=[f"kafka://{b}" for b in kafka.brokers],
+        broker_client_id=client_id,
         broker_credentials=faust_credentials(kafka),
         broker_session_timeout=kafka.session_timeout_s,
         broker_heartbeat_interval=kafka.session_timeout_s / 3,
@@ -84,7 +84,7 @@ def build(settings: Settings, layout: Layout, service: Service, succession: Succ
         web_bind=settings.web.host,  # web_host is only the name it goes by; without this it listens everywhere
         web_port=settings.web.port,
     )
-    worker = _Worker(app, settings, layout, service, succession)
+    worker = _Worker(app, settings, layout, service)
     app.on_partitions_revoked.connect(worker.revoked)  # type: ignore[arg-type]  # Faust's own signature: (app, revoked)
     app.on_partitions_assigned.connect(worker.assigned)  # type: ignore[arg-type]  # Faust's own: (app, assigned)
     app.on_before_shutdown.connect(worker.stopping)  # type: ignore[arg-type]  # Faust's own signature: (app)
@@ -100,14 +100,11 @@ def build(settings: Settings, layout: Layout, service: Service, succession: Succ
 class _Worker:
     """Three readers with their lanes: events by partition, fingerprints by band, and shares of windows by model."""
 
-    def __init__(
-        self, app: BatchApp, settings: Settings, layout: Layout, service: Service, succession: Succession
-    ) -> None:
+    def __init__(self, app: BatchApp, settings: Settings, layout: Layout, service: Service) -> None:
         self._app = app
         self._settings = settings
         self._layout = layout
         self.service = service
-        self._succession = succession
         self._states = _states(settings, layout, service)
         self._offsets = GroupOffsets(settings.kafka)
         self._started = False
@@ -208,7 +205,6 @@ class _Worker:
 
     async def assigned(self, _app: Any, assigned: Iterable[TP], **_: Any) -> None:
         """Partitions changed hands: load the state of new ones, drop what is no longer ours."""
-        self._succession.joined(self._app.member_id)
         if not self._started:
             await self._states.start()
             self._started = True

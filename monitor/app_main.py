@@ -45,9 +45,8 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
     log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
     warm_up(core)
     # two workers of a machine share data_dir, but not this
-    succession = Succession(Path(settings.data_dir) / f"member-{settings.web.port}", settings.kafka)
-    succession.take_over()
-    app = build(settings, layout, service, succession)
+    succession = Succession(Path(settings.data_dir) / f"worker-{settings.web.port}", settings.kafka)
+    app = build(settings, layout, service, succession.take_over())
     worker = faust.Worker(
         app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
     )

@@ -25,10 +25,9 @@ def measure(run: Run) -> None:
         "Seconds from the start of a worker after a SIGKILL until it is ready with its state",
         ("broker of the changelog", "data folder", "clients", "state loaded, MB", "reading state, s", "ready after, s"),
         notes=f"By default settings. With a new data folder, as on another machine, the group waits for the dead "
-        f"worker's session, {Kafka().session_timeout_s:g} s, to end. The embedded broker lets half a session go by "
-        f"whenever a worker joins. Ready: /readyz says so, partitions are assigned and state is loaded. JSON, 30 "
-        f"features, about {_PER_CLIENT} events a client. Goal: at most {GOAL_S:g} s; the embedded broker's sessions "
-        f"are its own, and of them only the first row counts.",
+        f"worker's session, {Kafka().session_timeout_s:g} s, to end; with the embedded broker it always does, and half "
+        "a session goes by whenever a member joins. Ready: /readyz says so, partitions are assigned and state is "
+        f"loaded. JSON, 30 features, about {_PER_CLIENT} events a client. Goal: at most {GOAL_S:g} s.",
     )
     for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):
         with broker() as bootstrap:
@@ -39,8 +38,7 @@ def measure(run: Run) -> None:
             for folder in ("its own", "new"):
                 ready_s, read_s, loaded_bytes = _recovered(BenchWorker(run.scratch, topic), folder == "new")
                 table.row(name, folder, f"{clients:,}", f"{loaded_bytes / 1e6:,.0f}", f"{read_s:.1f}", f"{ready_s:.1f}")
-                if (name, folder) != ("embedded", "new"):
-                    run.at_most(f"stream-recovery, {name}, {folder}", ready_s, GOAL_S)
+                run.at_most(f"stream-recovery, {name}, {folder} folder", ready_s, GOAL_S)
     run.publish(table)
 
 

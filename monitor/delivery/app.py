@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import faust
 from faust.exceptions import ImproperlyConfigured
 from faust.types.transports import TransportT
 
-from monitor.delivery.consumer import BatchConsumer, BatchTransport
+from monitor.delivery.consumer import BatchTransport
 from monitor.delivery.topic import BatchTopic
 
 #: More in a batch is no faster; what is in flight is delivered again after a crash.
@@ -25,11 +25,6 @@ class BatchApp(faust.App):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.batch_topics: set[str] = set()
         super().__init__(*args, **{"broker_max_poll_records": MAX_RECORDS, **options})
-
-    @property
-    def member_id(self) -> str:
-        """Who this worker is in its consumer group; empty before it has joined."""
-        return cast(BatchConsumer, self.consumer).member_id
 
     def batch_topic(self, *topics: str, **options: Any) -> BatchTopic:
         """Like ``topic``, with its options, for agents that iterate over ``batches(stream)``."""

@@ -48,11 +48,6 @@ class BatchConsumer(Consumer):
     def batch_topics(self) -> set[str]:
         return cast(Any, self.app).batch_topics  # type: ignore[no-any-return]  # a BatchApp has them
 
-    @property
-    def member_id(self) -> str:
-        """Of the consumer group; empty before it was joined."""
-        return self._thread.member_id
-
     def epoch(self, tp: TP, generation: int | None) -> int:
         """How often the partition's position was moved in this generation. Called by the consumer thread, too."""
         progress = self._progress.get(tp)

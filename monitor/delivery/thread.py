@@ -37,10 +37,6 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         most = self.consumer.app.conf.broker_max_poll_records
         self._consumer._fetcher._records = FetchResults(self.consumer.batch_topics, most)
 
-    @property
-    def member_id(self) -> str:
-        return self._consumer._coordinator.member_id if self._consumer is not None else ""
-
     def look_again(self) -> None:
         """Let a fetch that waits for records look whether it has some of partitions that became active meanwhile."""
         if self._consumer is not None:

@@ -1,109 +1,64 @@
-"""Who died and is still in the group: only a successor that knows it to be dead makes it leave."""
+"""A worker's name, kept with its place, and who keeps it: never a second one while the first lives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from kafka.admin import MemberToRemove
 
-from monitor import succession
-from monitor.kafka_connect import BrokerUnreachable
 from monitor.settings import Kafka
 from monitor.succession import Succession
+from replay.embedded_broker import free_port
 
-KAFKA = Kafka(group="g")
-Removed = list[tuple[str, str]]
+#: Nobody listens here: taking over must not depend on an answer.
+NOBODY = Kafka(brokers=(f"127.0.0.1:{free_port()}",), group="g")
+NAME = re.compile(r"vedette-[0-9a-f]{32}")
 
-
-class Admin:
-    def __init__(self, removed: Removed) -> None:
-        self._removed = removed
-
-    def remove_group_members(self, group: str, members: list[MemberToRemove]) -> None:
-        self._removed += [(group, member.member_id) for member in members]
-
-
-@pytest.fixture
-def removed(monkeypatch: pytest.MonkeyPatch) -> Removed:
-    """Members that a broker was asked to remove."""
-    asked: Removed = []
-
-    @contextmanager
-    def admin_client(kafka: Kafka, timeout_s: float) -> Iterator[Admin]:
-        yield Admin(asked)
-
-    monkeypatch.setattr(succession, "admin_client", admin_client)
-    return asked
+HOLDER = """
+import sys
+from pathlib import Path
+from monitor.settings import Kafka
+from monitor.succession import Succession
+succession = Succession(Path(sys.argv[1]), Kafka(brokers=(sys.argv[2],), group="g"))
+print(succession.take_over(), flush=True)
+sys.stdin.readline()
+"""
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "member-6066"
+    return tmp_path / "worker-6066"
 
 
-def died(path: Path, *member_ids: str, kafka: Kafka = KAFKA) -> None:
-    """A worker was these members one after the other, and is gone."""
-    worker = Succession(path, kafka)
-    worker.take_over()
-    for member_id in member_ids:
-        worker.joined(member_id)
-    worker._role.release()  # as the kernel does for the dead
+def taken(path: Path) -> str:
+    return Succession(path, NOBODY).take_over()
 
 
-def test_the_last_place_of_a_dead_worker_is_given_up(path: Path, removed: Removed) -> None:
-    died(path, "a-longer-name", "b")
-    Succession(path, KAFKA).take_over()
-    assert removed == [("g", "b")]
+def test_a_name_outlives_its_worker(path: Path) -> None:
+    """Who follows has it, whether or not a broker can be told."""
+    command = [sys.executable, "-c", HOLDER, str(path), NOBODY.brokers[0]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        name = worker.stdout.readline().strip()
+        assert NAME.fullmatch(name)
+        second = taken(path)
+        assert NAME.fullmatch(second)
+        assert second != name, "the first lives"
+        worker.kill()
+        worker.wait()
+        assert taken(path) == name
 
 
-def test_the_first_of_its_name_has_nobody_to_follow(path: Path, removed: Removed) -> None:
-    Succession(path, KAFKA).take_over()
-    assert removed == []
-
-
-def test_a_worker_that_lives_stays(path: Path, removed: Removed) -> None:
-    living, other = Succession(path, KAFKA), Succession(path, KAFKA)
-    living.take_over()
-    living.joined("a")
-    other.take_over()
-    other.joined("b")
-    assert removed == []
-    living._role.release()
-    Succession(path, KAFKA).take_over()
-    assert removed == [("g", "a")], "the other wrote nothing over it"
-
-
-@pytest.mark.parametrize("kafka", [Kafka(group="other"), Kafka(group="g", brokers=("other:9092",))])
-def test_places_in_other_groups_are_left_alone(path: Path, removed: Removed, kafka: Kafka) -> None:
-    died(path, "a", kafka=kafka)
-    Succession(path, KAFKA).take_over()
-    assert removed == []
-
-
-@pytest.mark.parametrize("written", [b"\x00\xff", b"{}", b'{"brokers": ["localhost:9092"], "group": "g", "id"'])
-def test_what_cannot_be_read_is_nobody(path: Path, removed: Removed, written: bytes) -> None:
+@pytest.mark.parametrize("written", [b"\x00\xff", b"vedette-", b"faust-1.0", b"vedette-" + b"g" * 32, b"x" * 10_000])
+def test_what_is_no_name_is_replaced(path: Path, written: bytes) -> None:
     path.write_bytes(written)
-    Succession(path, KAFKA).take_over()
-    assert removed == []
+    name = taken(path)
+    assert NAME.fullmatch(name)
+    assert path.read_text() == name
 
 
-def test_where_the_broker_does_not_answer_the_session_ends_by_itself(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died(path, "a")
-
-    def refuse(kafka: Kafka, timeout_s: float) -> None:
-        raise BrokerUnreachable("nobody there")
-
-    monkeypatch.setattr(succession, "admin_client", refuse)
-    Succession(path, KAFKA).take_over()
-
-
-def test_a_folder_that_is_gone_is_no_reason_to_stop(tmp_path: Path, removed: Removed) -> None:
-    lost = Succession(tmp_path / "absent" / "member-1", KAFKA)
-    lost.take_over()
-    lost.joined("a")
-    assert removed == []
+def test_a_folder_that_is_gone_is_no_reason_to_stop(tmp_path: Path) -> None:
+    assert NAME.fullmatch(taken(tmp_path / "absent" / "worker-1"))

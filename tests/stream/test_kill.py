@@ -6,7 +6,8 @@ import threading
 import time
 from pathlib import Path
 
-from brokers import BrokerHandle, topic_name
+import pytest
+from brokers import Apache, BrokerHandle, topic_name
 from world import World, sorted_findings
 
 from monitor.event import Event
@@ -50,13 +51,13 @@ def test_killed_workers_change_nothing(
     assert len(addresses) == len(set(addresses)) > 0
 
 
+@pytest.mark.kafka
 def test_a_successor_does_not_wait_for_the_session_of_the_dead(
-    broker: BrokerHandle, tmp_path: Path, baseline: Path
+    own_apache: Apache, tmp_path: Path, baseline: Path
 ) -> None:
-    """On Apache Kafka the session would outlast the test. The embedded broker lets half of one go by at every join."""
-    session_s = 90.0 if broker.kind == "apache" else 6.0
-    kafka = {"brokers": [broker.bootstrap], "group": topic_name("group"), "session_timeout_s": session_s}
-    world = World(broker, tmp_path, baseline, 4, {"kafka": kafka})
+    """The session would outlast the test."""
+    kafka = {"brokers": [own_apache.bootstrap], "group": topic_name("group"), "session_timeout_s": 90.0}
+    world = World(own_apache, tmp_path, baseline, 4, {"kafka": kafka})
     with world.worker() as worker:
         world.until_shared([worker])
         worker.kill()

@@ -1,5 +1,6 @@
 """Query-pattern attacks and honest clients: what the default detectors, Blacklight and PRADA say of each; and what it
-costs attackers who know the detectors to stay unfound (``bench.quality.adaptive``).
+costs attackers who know the detectors to stay unfound (``bench.quality.adaptive``). What each costs us is measured by
+``bench.quality.cost``, with nothing beside it.
 
     python -m bench.quality [--quick] [--seeds 5] [--sets mnist,tumours,claims] [--jobs 2]
 
@@ -23,12 +24,10 @@ from bench.quality.judge import judged
 from bench.quality.recordings import SETS
 from bench.quality.scores import Scored
 from bench.quality.tables import publish_all
-from replay.simulate.datasets import data_set
 
 
 def main() -> None:
-    jobs_help = "recordings at a time; timings are best with one"
-    args = asked("bench.quality", __doc__, SETS, 5, quick_set=0, jobs_help=jobs_help)
+    args = asked("bench.quality", __doc__, SETS, 5, quick_set=0, jobs_help="recordings at a time")
     cases = [(name, seed) for name in args.sets for seed in range(1, args.seeds + 1)]
     results: dict[tuple[str, int], list[Scored]] = {}
     with ProcessPoolExecutor(args.jobs, get_context("spawn"), threadpool_limits, (1,)) as processes:
@@ -45,7 +44,7 @@ def main() -> None:
         evading = [trial for future in adaptive for trial in future.result()]
     scored = [one for case in cases for one in results[case]]
     with args.run() as run:
-        publish_all(run, scored, {name: data_set(name).space.features for name in args.sets})
+        publish_all(run, scored)
         if evading:
             publish_adaptive(run, evading)
 

@@ -34,18 +34,23 @@ class Asked:
             sys.exit(1)
 
 
-def asked(program: str, text: str | None, sets: Sequence[str], seeds: int, *, quick_set: int, jobs_help: str) -> Asked:
+def asked(
+    program: str, text: str | None, sets: Sequence[str], seeds: int, *, quick_set: int, jobs_help: str = ""
+) -> Asked:
     """Arguments of ``python -m PROGRAM``.
 
     Args:
         text: its description. sets, seeds: what it measures unless told.
         quick_set: index of the one set, of those it was told, that ``--quick`` measures.
+        jobs_help: what ``--jobs`` counts; none if there is one job.
     """
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--sets", default=",".join(sets))
-    parser.add_argument("--jobs", type=int, default=1, help=jobs_help)
+    if jobs_help:
+        parser.add_argument("--jobs", type=int, default=1, help=jobs_help)
+    parser.set_defaults(jobs=1)
     args = parser.parse_args()
     names = args.sets.split(",")
     unknown = [name for name in names if name not in sets]

@@ -45,15 +45,11 @@ class Accusation:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a method says of one recording.
-
-    ``us_per_query``: processor time of its judgement, microseconds; ``calm_us``: the same with honest clients alone.
-    """
+    """What a method says of one recording. ``us_per_query``: processor time of its judgement, microseconds."""
 
     method: str
     accusations: list[Accusation]
     us_per_query: float
-    calm_us: float | None = None
 
 
 def events_of(path: Path) -> list[Event]:
@@ -68,18 +64,11 @@ def events_of(path: Path) -> list[Event]:
 def vedette(recording: Recorded, events: Sequence[Event]) -> list[Said]:
     """The default detectors, calibrated on the clean recording, replayed in process; once for each budget."""
     baseline, _ = calibrate(clean_batches([recording.clean]).batches)
-    honest = [event for event in events if event.client_id in recording.truth.honest]
-    _, calm_us = _replayed(baseline, honest, DEFAULT_BUDGET)
-    said = []
-    for budget in BUDGETS:
-        accusations, us_per_query = _replayed(baseline, events, budget)
-        name = VEDETTE if budget == DEFAULT_BUDGET else f"{VEDETTE}, budget {budget:g}"
-        said.append(Said(name, accusations, us_per_query, calm_us))
-    return said
+    return [replayed(baseline, events, budget) for budget in BUDGETS]
 
 
-def _replayed(baseline: Baseline, events: Sequence[Event], budget: float) -> tuple[list[Accusation], float]:
-    """Accusations, and microseconds of processor time an event in the row detectors."""
+def replayed(baseline: Baseline, events: Sequence[Event], budget: float) -> Said:
+    """What the default detectors say; processor time is that of the row detectors and the alarm."""
     settings = Settings(detection=Detection(false_alarms=FalseAlarms(clients_per_day=budget)))
     watch, step = Stopwatch(), Panel.step
     watch.watch("panel", Panel, "step")
@@ -93,7 +82,8 @@ def _replayed(baseline: Baseline, events: Sequence[Event], budget: float) -> tup
         for finding in outcome.findings
         if not is_shift(finding)
     ]
-    return accusations, watch.seconds["panel"] / len(events) * 1e6
+    name = VEDETTE if budget == DEFAULT_BUDGET else f"{VEDETTE}, budget {budget:g}"
+    return Said(name, accusations, watch.seconds["panel"] / len(events) * 1e6)
 
 
 def run_blacklight(recording: Recorded, events: Sequence[Event]) -> list[Said]:

@@ -45,8 +45,6 @@ class Scored:
     flagged: dict[str, tuple[str, str]]
     honest: int
     client_days: float
-    us_per_query: float
-    calm_us: float | None
 
 
 def score(data_set: str, seed: int, said: Said, truth: Truth) -> Scored:
@@ -65,8 +63,6 @@ def score(data_set: str, seed: int, said: Said, truth: Truth) -> Scored:
         flagged=flagged,
         honest=len(truth.honest),
         client_days=len(truth.honest) * truth.days,
-        us_per_query=said.us_per_query,
-        calm_us=said.calm_us,
     )
 
 

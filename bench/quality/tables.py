@@ -24,15 +24,11 @@ GOAL_EXTRACTION: Final = 100.0
 GOAL_BUDGET_SHARE: Final = 0.10
 GOAL_GROUPS: Final = 0.95
 GOAL_NAMED: Final = 0.80
-#: Microseconds a query, by number of features from which on it holds.
-GOAL_US: Final = {784: 25.0, 0: 8.0}
 
 
-def publish_all(run: Run, scored: Sequence[Scored], features: dict[str, int]) -> None:
-    """``features``: of each data set's rows."""
+def publish_all(run: Run, scored: Sequence[Scored]) -> None:
     for table in (_found, _honest, _queries, _accounts):
         run.publish(table(run, scored))
-    run.publish(_cost(run, scored, features))
 
 
 def _found(run: Run, scored: Sequence[Scored]) -> Table:
@@ -148,32 +144,6 @@ def _accounts(run: Run, scored: Sequence[Scored]) -> Table:
             run.at_least("quality-accounts, named as one group", groups.share or 0.0, GOAL_GROUPS)
             run.at_least("quality-accounts, members named", named, GOAL_NAMED)
             run.at_most("quality-accounts, honest members", strangers, 0)
-    return table
-
-
-def _cost(run: Run, scored: Sequence[Scored], features: dict[str, int]) -> Table:
-    methods = [method for method in _methods(scored) if "budget" not in method]
-    table = Table(
-        "quality-cost",
-        "Microseconds of processor time a query, median over seeds",
-        (
-            "data set",
-            "features",
-            f"{VEDETTE}, honest clients alone",
-            *(f"{method}, under attack" for method in methods),
-        ),
-    )
-    for data_set in dict.fromkeys(one.data_set for one in scored):
-        mine = [one for one in scored if one.data_set == data_set]
-        calm = float(np.median([one.calm_us for one in mine if one.calm_us is not None]))
-        attacked = [np.median([one.us_per_query for one in mine if one.method == method]) for method in methods]
-        table.row(data_set, str(features[data_set]), f"{calm:.1f}", *(f"{us:.1f}" for us in attacked))
-        goal = next(goal for least, goal in GOAL_US.items() if features[data_set] >= least)
-        run.at_most(f"quality-cost, {data_set}", calm, goal)
-    table.notes = (
-        "Vedette: row detectors and alarm, batches of 2000. Under attack half of all queries are attackers', none of "
-        "whom is stopped when it is found: each goes on being found, with the evidence for every finding."
-    )
     return table
 
 

@@ -14,7 +14,7 @@ TRUTH = Truth((ALONE, RING), {"h-1": "camera", "h-2": "ordinary"}, 0.5)
 
 
 def scored(*accusations: Accusation) -> Scored:
-    return score("tumours", 1, Said("Vedette", list(accusations), 5.0, 3.0), TRUTH)
+    return score("tumours", 1, Said("Vedette", list(accusations), 5.0), TRUTH)
 
 
 def test_queries_until_found_count_those_up_to_the_finding() -> None:
@@ -60,24 +60,18 @@ class _Kept(Run):
 
 def test_tables_have_their_ids_and_name_what_falls_short(tmp_path) -> None:  # type: ignore[no-untyped-def]  # tests are not typed
     run = _Kept(tmp_path, "python -m bench.quality")
-    publish_all(
-        run,
-        [scored(Accusation(20.0, ("zoo.plain",), False, "x"), Accusation(5.0, ("h-2",), False, "y"))],
-        {"tumours": 30},
-    )
+    publish_all(run, [scored(Accusation(20.0, ("zoo.plain",), False, "x"), Accusation(5.0, ("h-2",), False, "y"))])
     assert [table.id for table in run.tables] == [
         "quality-found",
         "quality-honest",
         "quality-queries",
         "quality-accounts",
-        "quality-cost",
     ]
     short = "\n".join(run.short)
     assert "quality-found, mixup: 0" in short
     assert "quality-found, zoo" not in short
     assert "quality-honest, a day: 1," in short
     assert "quality-accounts, named as one group" in short
-    assert "quality-cost" not in short
 
 
 def test_truth_knows_accounts_queries_and_habits() -> None:

@@ -37,26 +37,27 @@ def work(settings: Settings, core: Core, layout: Layout, warnings: Iterable[str]
     log = structlog.get_logger("vedette")
     for warning in warnings:
         log.warning(warning)
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    service = Service(core)
-    log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
-    warm_up(core)
-    # two workers of a machine share data_dir, but not this
-    succession = Succession(Path(settings.data_dir) / f"worker-{settings.web.port}", settings.kafka)
-    app = build(settings, layout, service, succession.take_over())
-    worker = faust.Worker(
-        app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
-    )
-    worker.spinner = None  # it writes terminal codes into the log
     # The products are small: a second thread would mostly wait for them, and it waits without letting go of its core.
     threadpool_limits(1, user_api="blas")
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
         libc.mallopt(_M_ARENA_MAX, 1)
+    service = Service(core)
+    log.info("vedette starts", mode=settings.response.mode, brokers=list(settings.kafka.brokers))
+    warm_up(core)
+    # two workers of a machine share data_dir, but not this
+    succession = Succession(Path(settings.data_dir) / f"worker-{settings.web.port}", settings.kafka)
+    client_id = succession.take_over()
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    app = build(settings, layout, service, client_id)
+    worker = faust.Worker(
+        app, loglevel=settings.logging.level.upper(), override_logging=False, redirect_stdouts=False, quiet=True
+    )
+    worker.spinner = None  # it writes terminal codes into the log
     gc.collect()
     gc.freeze()  # what is imported and loaded by now stays: nobody need look at it again
     gc.set_threshold(_COLLECT_EVERY, 20, 20)

@@ -73,8 +73,8 @@ class Succession:
     async def _members(self, name: str) -> list[str]:
         # kafka-python has the request, too, but reads no answer of the embedded broker
         admin = AIOKafkaAdminClient(**client_options(self._kafka), request_timeout_ms=int(_TIMEOUT_S * 1000))
-        await admin.start()
         try:
+            await admin.start()
             answers = await admin.describe_consumer_groups([self._kafka.group])
         finally:
             await admin.close()

@@ -39,7 +39,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
 
     def look_again(self) -> None:
         """Let a fetch that waits for records look whether it has some of partitions that became active meanwhile."""
-        if self._consumer is not None:
+        if self._consumer is not None and not self.should_stop:  # a loop that closes must not be called
             self.thread_loop.call_soon_threadsafe(self._wake, self._consumer._fetcher)
 
     @staticmethod

@@ -60,7 +60,7 @@ torture: $(STAMP)  ## the stream under violence at full counts, on both brokers:
 	VEDETTE_TORTURE=full VEDETTE_KAFKA=both $(BIN)/python -m pytest -s tests/stream/test_torture.py $(ARGS)
 
 bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed
-	@short=0; $(BIN)/python -m bench.quality.cost || short=1; \
+	@short=0; $(BIN)/python -m bench.quality.cost $(ARGS) || short=1; \
 	  $(BIN)/python -m bench.quality --jobs 2 $(ARGS) || short=1; exit $$short
 
 bench-streaming: $(STAMP)  ## workers on real brokers: speed, latency, memory, recovery; fails where a goal is missed

@@ -15,7 +15,6 @@ from monitor.warm_up import warm_up
 #: In a process of its own, where nothing has been compiled or read from disk before.
 FRESH = """
 import sys
-from pathlib import Path
 import numba
 made = {}
 njit = numba.njit

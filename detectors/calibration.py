@@ -122,7 +122,7 @@ def _model(
     for kind in row_detectors:
         name = kind.info.name
         scores.append(held_out_scores(kind, folds))
-        tails[name] = fit_tails(scores[-1], client, kind.resolution)
+        tails[name] = fit_tails(scores[-1], client, kind.resolution, lasting_cause=kind.info.lasting_cause)
         params[name], versions[name] = kind.fit(clean), kind.info.version
     params[Fingerprints.info.name], versions[Fingerprints.info.name] = (
         Fingerprints.fit(clean),

@@ -32,7 +32,12 @@ class Confidence(Regions):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "confidence", "1", Attack.EVASION, "AML.T0043", "answers without a clear winner, one after the other"
+        "confidence",
+        "1",
+        Attack.EVASION,
+        "AML.T0043",
+        "answers without a clear winner, one after the other",
+        lasting_cause=True,
     )
     #: Smallest difference in score that means anything: a margin a tenth narrower.
     resolution: ClassVar[float] = 0.15

@@ -19,13 +19,19 @@ Params = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class DetectorInfo:
-    """Who a detector is: name, version (raise it when scores change), attack kind, MITRE ATLAS technique, one line."""
+    """Who a detector is: name, version (raise it when scores change), attack kind, MITRE ATLAS technique, one line.
+
+    Attributes:
+        lasting_cause: what makes a clean client hit may go on for as long as it is a client: the scene that its camera
+            watches, the noise of its sensor, its habit. Calibration then takes less for innocent.
+    """
 
     name: str
     version: str
     attack: Attack
     technique: str
     title: str
+    lasting_cause: bool = False
 
     @property
     def accuses(self) -> bool:

@@ -56,7 +56,12 @@ class NearDuplicate(Queries):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "near_duplicate", "2", Attack.EVASION, "AML.T0043.001", "queries that circle round one input and learn from it"
+        "near_duplicate",
+        "2",
+        Attack.EVASION,
+        "AML.T0043.001",
+        "queries that circle round one input and learn from it",
+        lasting_cause=True,
     )
 
     #: Smallest difference in score that means anything (one bit: half as far).

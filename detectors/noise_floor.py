@@ -32,7 +32,12 @@ class NoiseFloor(Queries):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "noise_floor", "1", Attack.EVASION, "AML.T0043.001", "queries nearer to one another than two measurements are"
+        "noise_floor",
+        "1",
+        Attack.EVASION,
+        "AML.T0043.001",
+        "queries nearer to one another than two measurements are",
+        lasting_cause=True,
     )
 
     #: Smallest difference in score that means anything: the next camera may have half the noise of the quietest one

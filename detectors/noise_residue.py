@@ -25,7 +25,12 @@ class NoiseResidue(Regions):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "noise_residue", "1", Attack.EVASION, "AML.T0043.000", "noise in directions that clean inputs hardly use"
+        "noise_residue",
+        "1",
+        Attack.EVASION,
+        "AML.T0043.000",
+        "noise in directions that clean inputs hardly use",
+        lasting_cause=True,
     )
     #: Smallest difference in score that means anything (usual scores are about 1).
     resolution: ClassVar[float] = 0.2

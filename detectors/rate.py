@@ -50,7 +50,12 @@ class Rate:
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "rate", "1", Attack.ABUSE, "AML.T0034", "requests far faster than the client's and the population's habit"
+        "rate",
+        "1",
+        Attack.ABUSE,
+        "AML.T0034",
+        "requests far faster than the client's and the population's habit",
+        lasting_cause=True,
     )
 
     #: Smallest difference in score that means anything (one bit: twice as fast).

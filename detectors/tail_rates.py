@@ -16,7 +16,8 @@ LEVELS: Final = (0.05, 0.01, 0.002)
 CONFIDENCE: Final = 0.95
 #: Rows a client must have to count in full when the lines are drawn.
 _FULL_ROWS: Final = 20
-#: E-value up to which a clean client looks innocent: as much as one in 20 reaches at any given time by chance.
+#: E-value up to which a clean client looks innocent: as much as one in 20 reaches at any given time by chance. Among
+#: more clients one in so many does, and a single hit at the least rate that they can vouch for is worth nearly that.
 _INNOCENT: Final = 20.0
 #: Bounds are raised by this factor at a time, lines by this share of their spread, until all clients look innocent.
 _RAISE: Final = 1.25
@@ -25,27 +26,30 @@ _LIFT: Final = 0.05
 _MOST: Final = 0.98
 
 
-def fit_tails(scores: FloatArray, client: IntArray, resolution: float) -> Tails:
+def fit_tails(scores: FloatArray, client: IntArray, resolution: float, *, lasting_cause: bool = False) -> Tails:
     """Lines and bounds for one detector.
 
     Args:
         scores: out-of-sample scores of clean rows in arrival order, ``(n,)``, NaN for no opinion.
         client: index of each row's client, ``(n,)``.
         resolution: smallest difference in score that means anything.
+        lasting_cause: what makes a clean client hit may go on (``detectors.contract.DetectorInfo``).
 
     The lines are the quantiles of the scores that clients, each counting the same, cross in 5, 1 and 0.2 % of rows, but
     at least ``resolution`` above the median; and one line above all scores, by their mean excess over the line before
     it or ``resolution``. Then all lines are lifted until each client would look innocent if the others were all the
-    clean traffic there is: what one client alone does in clean traffic, another one will do worse.
+    clean traffic there is: what one client alone does in clean traffic, another one will do worse. A client looks
+    innocent up to an e-value of as many as there are clients, but at least 20; where hits have a lasting cause, of 20.
     Without any opinion the lines are infinite.
     """
     heard = ~np.isnan(scores)
     scores, client = scores[heard], np.unique(client[heard], return_inverse=True)[1]
     if not len(scores):
         return Tails(np.full(len(LEVELS) + 1, np.inf), np.full(len(LEVELS) + 1, 0.5))
+    innocent = _INNOCENT if lasting_cause else max(_INNOCENT, float(client.max()) + 1.0)
     lines = _lines(scores, client, resolution)
-    lines = lines + _lift(scores, client, resolution, _LIFT * (lines[-1] - lines[0]))
-    return Tails(lines, _bounds(lines, scores, client, steady=False))
+    lines = lines + _lift(scores, client, resolution, _LIFT * (lines[-1] - lines[0]), innocent)
+    return Tails(lines, _bounds(lines, scores, client, innocent))
 
 
 def rate_bound(hits: FloatArray, rows: FloatArray, least: float) -> float:
@@ -84,12 +88,12 @@ def _lines(scores: FloatArray, client: IntArray, resolution: float) -> FloatArra
     return np.append(lines, max(float(scores.max()), lines[-1]) + max(excess, resolution))
 
 
-def _bounds(lines: FloatArray, scores: FloatArray, client: IntArray, *, steady: bool) -> FloatArray:
+def _bounds(lines: FloatArray, scores: FloatArray, client: IntArray, innocent: float) -> FloatArray:
     """The bound of each line, not more for a higher line than for a lower one.
 
     ``c`` clients cannot vouch for less than 1 / (c + 1): as likely as that, the next client's highest score is higher
     than all of theirs; and higher by the mean excess 1/e times as likely, if tails are exponential.
-    ``steady``: take hits to be as likely after a hit as ever.
+    ``innocent``: e-value up to which a client looks so; infinite takes hits to be as likely after a hit as ever.
     """
     rows = np.bincount(client).astype(np.float64)
     bounds = []
@@ -97,21 +101,21 @@ def _bounds(lines: FloatArray, scores: FloatArray, client: IntArray, *, steady: 
         hits = np.bincount(client, (scores > line).astype(np.float64)).astype(np.float64)
         least = (np.exp(-1.0) if line == lines[-1] else 1.0) / (len(rows) + 1)
         bound = rate_bound(hits, rows, float(least))
-        bounds.append(bound if steady else _raised(line, bound, scores, client))
+        bounds.append(_raised(line, bound, scores, client, innocent))
     return np.minimum.accumulate(np.array(bounds))
 
 
-def _raised(line: float, bound: float, scores: FloatArray, client: IntArray) -> float:
+def _raised(line: float, bound: float, scores: FloatArray, client: IntArray, innocent: float) -> float:
     """The bound, raised until by this line alone all clients look innocent.
 
     Hits that come in runs, as frames of one scene do, are likelier given the past than on average; here it shows.
     """
-    while bound < _MOST and not _innocent(Tails(np.array([line]), np.array([bound])), scores, client):
+    while bound < _MOST and not _innocent(Tails(np.array([line]), np.array([bound])), scores, client, innocent):
         bound = min(bound * _RAISE, _MOST)
     return bound
 
 
-def _lift(scores: FloatArray, client: IntArray, resolution: float, step: float) -> float:
+def _lift(scores: FloatArray, client: IntArray, resolution: float, step: float, innocent: float) -> float:
     """How far all lines must go up so that each client looks innocent by the lines and bounds of the others."""
     lift = 0.0
     for one in range(int(client.max()) + 1):
@@ -119,21 +123,26 @@ def _lift(scores: FloatArray, client: IntArray, resolution: float, step: float) 
         if not mine.all():
             others = np.unique(client[~mine], return_inverse=True)[1]
             lines = _lines(scores[~mine], others, resolution)
-            while lift < step / _LIFT and not _innocent_beside(lines + lift, scores, mine, others):
+            while lift < step / _LIFT and not _innocent_beside(lines + lift, scores, mine, others, innocent):
                 lift += step
     return lift
 
 
-def _innocent_beside(lines: FloatArray, scores: FloatArray, mine: BoolArray, others: IntArray) -> bool:
+def _innocent_beside(lines: FloatArray, scores: FloatArray, mine: BoolArray, others: IntArray, innocent: float) -> bool:
     own = scores[mine]
-    # Steady bounds are lower, so who looks innocent by them does by the real ones, which take long to find.
-    return not (own > lines[0]).any() or any(
-        _innocent(Tails(lines, _bounds(lines, scores[~mine], others, steady=steady)), own, np.zeros(len(own), np.int64))
-        for steady in (True, False)
+    if not (own > lines[0]).any():
+        return True
+    # Bounds not raised are lower, so who looks innocent by them does by the real ones, which take long to find.
+    alone = np.zeros(len(own), dtype=np.int64)
+    return any(
+        _innocent(Tails(lines, _bounds(lines, scores[~mine], others, raised_to)), own, alone, innocent)
+        for raised_to in (np.inf, innocent)
     )
 
 
-def _innocent(tails: Tails, scores: FloatArray, client: IntArray) -> bool:
-    alarm = Alarm([tails], _INNOCENT)
+def _innocent(tails: Tails, scores: FloatArray, client: IntArray, innocent: float) -> bool:
+    if np.isinf(innocent):
+        return True
+    alarm = Alarm([tails], innocent)
     start = np.zeros((int(client.max(initial=-1)) + 1, *alarm.shape), dtype=np.int64)
     return not alarm.run(alarm.hits(scores[:, None]), client, start).e.any()

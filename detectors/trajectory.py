@@ -35,7 +35,12 @@ class Trajectory(Queries):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "trajectory", "1", Attack.EVASION, "AML.T0043.001", "queries that cross one decision boundary back and forth"
+        "trajectory",
+        "1",
+        Attack.EVASION,
+        "AML.T0043.001",
+        "queries that cross one decision boundary back and forth",
+        lasting_cause=True,
     )
 
     #: Smallest difference in score that means anything: twice as many.

@@ -39,15 +39,33 @@ def leaping(
 
 
 @kernel
-def block_means(order: Array, begins: Array, values: Array, block: int, sums: Array, counts: Array, out: Array) -> None:
+def block_means(
+    order: Array,
+    begins: Array,
+    values: Array,
+    block: int,
+    longest: int,
+    sums: Array,
+    counts: Array,
+    rows: Array,
+    out: Array,
+) -> None:
     """At each row that ends a block of its client's values, NaN left out, their mean; nothing at others.
 
-    ``sums``, ``counts (c,)``: of the blocks that go on; both are brought up to date.
+    A block that is not full after ``longest`` rows, those with NaN included, is given up.
+    ``sums``, ``counts``, ``rows (c,)``: of the blocks that go on; all are brought up to date.
     """
     for client in range(len(begins) - 1):
         for at in range(begins[client], begins[client + 1]):
             row = order[at]
+            if counts[client] > 0:
+                rows[client] += 1
+                if rows[client] > longest:
+                    sums[client] = 0.0
+                    counts[client] = 0
             if values[row] == values[row]:  # no NaN
+                if counts[client] == 0:
+                    rows[client] = 1
                 sums[client] += values[row]
                 counts[client] += 1
                 if counts[client] == block:

@@ -122,10 +122,30 @@ def test_a_finding_names_the_mean_and_how_many_inputs(params: Params) -> None:
 
 def test_means_by_hand() -> None:
     values = np.array([1.0, np.nan, 3.0, 5.0, 7.0, np.nan, 9.0])
-    out, sums, counts = np.full(7, np.nan), np.array([2.0]), np.array([1], dtype=np.int32)
-    block_means(np.arange(7), np.array([0, 7]), values, 2, sums, counts, out)
+    state = np.array([2.0]), np.array([1], dtype=np.int16), np.array([1], dtype=np.int16)
+    out = np.full(7, np.nan)
+    block_means(np.arange(7), np.array([0, 7]), values, 2, 9, *state, out)
     np.testing.assert_array_equal(out, [1.5, np.nan, np.nan, 4.0, np.nan, np.nan, 8.0])
-    assert (sums[0], counts[0]) == (0.0, 0)
+    assert (state[0][0], state[1][0]) == (0.0, 0)
+
+
+def test_a_block_that_takes_too_long_is_given_up() -> None:
+    values = np.array([1.0, np.nan, 3.0, np.nan, np.nan, 5.0, 7.0, 9.0])
+    state = np.array([2.0]), np.array([1], dtype=np.int16), np.array([3], dtype=np.int16)
+    out = np.full(8, np.nan)
+    block_means(np.arange(8), np.array([0, 8]), values, 2, 3, *state, out)
+    # 1 comes too late for the 2 before it, and 3 just in time for the 1; 9 waits
+    np.testing.assert_array_equal(out, [np.nan, np.nan, 2.0, np.nan, np.nan, np.nan, 6.0, np.nan])
+    assert (state[0][0], state[1][0], state[2][0]) == (9.0, 1, 1)
+
+
+def test_who_leaps_now_and_then_has_no_opinion(params: Params) -> None:
+    """A leap in ten rows, the others repeats of it, is no thief's; a leap in five is one's who hides."""
+    made = mixtures(300, 11)
+    for repeats, opinions in ((10, False), (5, True)):
+        rows = rows_of(np.repeat(made.x, repeats, axis=0), ["client:thief"] * 300 * repeats, (D,), outputs=False)
+        scores = Alone(SyntheticBlocks(params)).score(replace(rows, labels=np.repeat(made.labels, repeats)))
+        assert np.isfinite(scores).any() == opinions
 
 
 def test_leaps_by_hand() -> None:

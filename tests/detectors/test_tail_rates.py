@@ -51,12 +51,25 @@ def test_an_odd_client_in_clean_traffic_raises_bounds_until_it_looks_innocent() 
 
 
 def test_what_one_client_does_another_may_do_a_little_worse() -> None:
-    """A second odd client, half as odd again, still does not look like an attacker."""
+    """A second odd client, half as odd again, still does not look like an attacker, where oddity lasts."""
     scores, client = crowd(4)
     odd = np.where(client == 7, scores + 1.0, scores)
-    tails = fit_tails(odd, client, 0.1)
+    tails = fit_tails(odd, client, 0.1, lasting_cause=True)
     worse = np.random.default_rng(5).normal(size=200) + 1.5
     assert most_evidence(tails, worse, np.zeros(200, dtype=np.int64)) < 1e6
+
+
+def test_an_odd_input_among_many_clients_costs_no_power_unless_its_cause_may_last() -> None:
+    """A hit at the least rate that 119 clients can vouch for is worth 33: beyond 20, but one in 40 has one."""
+    client = np.tile(np.arange(119), 100)
+    scores = np.zeros(len(client))
+    scores[[1000, 4444, 9001]] = 4.0
+    bounds = [fit_tails(scores, client, 1.0, lasting_cause=lasting).bounds[0] for lasting in (False, True)]
+    assert bounds[0] == pytest.approx(1 / 120)
+    assert bounds[1] > 2 / 120
+    few = np.isin(client, [*range(15), *client[scores > 0.0]])
+    bounds = [fit_tails(scores[few], client[few], 1.0, lasting_cause=lasting).bounds[0] for lasting in (False, True)]
+    assert bounds[0] == bounds[1]
 
 
 def test_hits_that_come_in_runs_cost_power_not_innocence() -> None:

@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports check format bench bench-quality bench-streaming torture kafka clean
+.PHONY: help install demo test golden lint types imports check format bench bench-quality bench-streaming torture kafka clean
 
 help:  ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: $(STAMP)  ## the whole of Vedette on this machine: Kafka, attacks, finding
 
 test: $(STAMP)  ## all tests; with Apache Kafka too where Java and Maven are (VEDETTE_KAFKA=embedded|both decides)
 	$(BIN)/python -m pytest $(ARGS)
+
+golden: $(STAMP)  ## write what comes of the scenarios anew, after a change that is meant to change it; then read git diff
+	VEDETTE_GOLDEN=write $(BIN)/python -m pytest tests/scenarios
 
 check: lint types imports  ## lint, types, and import directions between the rooms
 

@@ -1,12 +1,14 @@
 """Golden scenarios: a folder each, with a configuration, timed events, and what must come of them.
 
 ``config.yaml`` is laid over the defaults, ``events.jsonl.zst`` is a recording (cut out of the shipped one), and
-``expected.json`` lists findings, decisions and verdicts. Everything runs on event time.
+``expected.json`` lists findings, decisions and verdicts. Everything runs on event time. ``make golden`` writes those files
+anew, for you to read what has changed.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,4 +48,7 @@ def test_there_are_scenarios() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_scenario(folder: Path, baseline: Path) -> None:
-    assert outcome(folder, baseline) == json.loads((folder / "expected.json").read_text())
+    seen, expected = outcome(folder, baseline), folder / "expected.json"
+    if os.environ.get("VEDETTE_GOLDEN") == "write":
+        expected.write_text(json.dumps(seen, indent=2) + "\n")
+    assert seen == json.loads(expected.read_text())

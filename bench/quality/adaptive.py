@@ -10,12 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from statistics import median
 from typing import Final
-
-from threadpoolctl import threadpool_limits
 
 from bench.quality.command import asked
 from bench.quality.evasion.attempt import LEAST_QUERIES, PLAIN_QUERIES, SLACK
@@ -82,7 +78,7 @@ def _cell(trials_of_one: Sequence[Trial]) -> str:
 
 def main() -> None:
     args = asked("bench.quality.adaptive", __doc__, SETS, SEEDS, quick_set=-1, jobs_help="data sets at a time")
-    with ProcessPoolExecutor(args.jobs, get_context("spawn"), threadpool_limits, (1,)) as processes:
+    with args.processes() as processes:
         waiting = [processes.submit(trials, name, args.seeds, args.quick) for name in args.sets]
         done = [trial for future in waiting for trial in future.result()]
     with args.run() as run:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from bench.stream.goals import Run
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,27 @@ class Asked:
     seeds: int
     jobs: int
     quick: bool
+
+    @property
+    def cases(self) -> list[tuple[str, int]]:
+        """Data sets and seeds."""
+        return [(name, seed) for name in self.sets for seed in range(1, self.seeds + 1)]
+
+    def processes(self) -> ProcessPoolExecutor:
+        """Of ``--jobs`` processes with one thread each."""
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), threadpool_limits, (1,))
+
+    def each(self, work: Callable[[str, int], _T], done: str) -> list[_T]:
+        """What ``work`` gives of each case, in processes of its own; says when one is ``done``."""
+        results: dict[tuple[str, int], _T] = {}
+        with self.processes() as processes:
+            waiting = {processes.submit(work, *case): case for case in self.cases}
+            for future in as_completed(waiting):
+                name, seed = waiting[future]
+                results[name, seed] = future.result()
+                count = f"{len(results)} of {len(waiting)}"
+                print(f"{count} recordings {done}: {name}, seed {seed}", file=sys.stderr, flush=True)
+        return [results[case] for case in self.cases]
 
     @contextmanager
     def run(self) -> Iterator[Run]:

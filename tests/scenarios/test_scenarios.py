@@ -1,8 +1,8 @@
 """Golden scenarios: a folder each, with a configuration, timed events, and what must come of them.
 
 ``config.yaml`` is laid over the defaults, ``events.jsonl.zst`` is a recording (cut out of the shipped one), and
-``expected.json`` lists findings, decisions and verdicts. Everything runs on event time. ``make golden`` writes those files
-anew, for you to read what has changed.
+``expected.json`` lists findings, decisions and verdicts. Everything runs on event time. ``make golden`` writes those
+files anew, for you to read what has changed.
 """
 
 from __future__ import annotations

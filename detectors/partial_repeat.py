@@ -33,17 +33,17 @@ class PartialRepeat(Queries):
 
         s = second largest over j of  sum over blocks b that are equal of  -log2 P(b)
 
-    over the client's last 44 distinct queries j, with an input cut into 16 blocks (tiles of a picture; otherwise
-    features dealt out in secret), each known by a hash of one byte (``detectors.queries``). P is the share of clean
-    rows with that hash, at least 2^-8; what 1 in 100 clean rows has (black borders, usual answers of a form) weighs
-    nothing. So s is about 8 bits for each block that is the same and need not be.
+    over the client's last 44 distinct queries j, with 16 blocks of an input (3 pixels by 3 in each tile of a picture,
+    where is secret; otherwise features dealt out in secret), each known by a hash of one byte (``detectors.queries``).
+    P is the share of clean rows with that hash, at least 2^-8; what 1 in 100 clean rows has (black borders, usual
+    answers of a form) weighs nothing. So s is about 8 bits for each block that is the same and need not be.
 
     Byte-identical repeats and a client's first query have no opinion. One form corrected and sent again is one query it
     agrees with, and not two; where clean clients correct forms often, calibration sees it.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "partial_repeat", "1", Attack.EVASION, "AML.T0043.001", "queries that change one part of an earlier one"
+        "partial_repeat", "2", Attack.EVASION, "AML.T0043.001", "queries that change one part of an earlier one"
     )
 
     #: Smallest difference in score that means anything: one block.

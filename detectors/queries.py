@@ -51,7 +51,7 @@ class Queries:
       (Achlioptas 2003);
     * ``detail``: 12 sums with random signs of what fine detail it has (``detectors.detail``), in steps of 1/64 of
       ``detail_floor``, within ±512 floors;
-    * ``blocks``: a hash of one byte of each of 16 blocks of features;
+    * ``blocks``: a hash of one byte of each of 16 blocks of features (``detectors.detail``);
     * ``outline``, of a picture: the strengths of its 12 slowest waves (``detectors.outline``), each in steps of 1/256
       of its standard deviation in clean traffic.
 

@@ -17,15 +17,15 @@ def block_digests(words: Array, key: Array, block: Array, out: Array, hashes: Ar
     """Multilinear hashes modulo 2**64 of ``words (n, d)`` with ``key (d,)``, whole and by block.
 
     ``out (n,)``: of the whole row. ``hashes (n, blocks)``: the highest byte of that of each block; ``block (d,)`` says
-    which one a word is in.
+    which one a word is in, ``blocks`` that it is in none.
     """
-    sums = np.empty(hashes.shape[1], dtype=np.uint64)
+    sums = np.empty(hashes.shape[1] + 1, dtype=np.uint64)
     for i in range(words.shape[0]):
         sums[:] = np.uint64(0)
         for j in range(words.shape[1]):
             sums[block[j]] += np.uint64(words[i, j]) * key[j]
-        total = np.uint64(0)
-        for b in range(len(sums)):
+        total = sums[-1]
+        for b in range(hashes.shape[1]):
             total += sums[b]
             hashes[i, b] = np.uint8(sums[b] >> np.uint64(56))
         out[i] = total

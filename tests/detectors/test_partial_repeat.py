@@ -11,6 +11,7 @@ from row_traffic import PICTURE, batch, camera, honest, inputs
 from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray
 from detectors.contract import Params
+from detectors.detail import block_of_feature
 from detectors.partial_repeat import PartialRepeat
 
 SHAPES = {"picture": (PICTURE, 16), "table": ((20,), 16), "short table": ((6,), 6)}
@@ -50,6 +51,34 @@ def test_a_patch_leaves_the_tiles_it_does_not_touch() -> None:
     pictures[2, 2:6, 0:2] -= 0.1
     rows = batch(pictures.reshape(3, 64), ["client:a"] * 3, PICTURE)
     assert scored(rows)[2] >= 7.0 * 10
+
+
+def test_small_places_stay_where_patches_cover_much_of_a_picture() -> None:
+    """Three queries of the Square attack: a quarter of a 28 by 28 picture is left alone, but no tile of it whole."""
+    shape, rng = (28, 28), np.random.default_rng(5)
+    pictures = np.repeat(inputs(rng, 1, shape) + rng.normal(0.0, 0.05, (1, 784)), 3, axis=0).reshape(3, 28, 28)
+    for number, corner in enumerate((1, 5, 3)):
+        pictures[number, corner : corner + 22, 5:27] += 0.3
+    assert scored(batch(pictures.reshape(3, 784), ["client:a"] * 3, shape))[2] >= 7.0 * 2
+
+
+def test_blocks_of_a_picture_are_small_places_in_its_tiles_and_a_secret() -> None:
+    shape = (28, 28)
+    one, other = (block_of_feature(shape, np.random.default_rng(seed)).reshape(shape) for seed in (1, 2))
+    assert np.bincount(one.ravel()).tolist() == [9] * 16 + [784 - 16 * 9]
+    for tile in range(16):
+        down, across = divmod(tile, 4)
+        assert (one[7 * down : 7 * down + 7, 7 * across : 7 * across + 7] == tile).sum() == 9
+    assert (one != other).any()
+
+
+def test_a_change_beside_all_blocks_makes_another_query() -> None:
+    shape, beside = (28, 28), np.flatnonzero(params((28, 28))["block"] == 16)
+    x = np.repeat(inputs(np.random.default_rng(6), 1, shape), 4, axis=0)
+    x[np.arange(1, 4), beside[:3]] += 0.5
+    scores = scored(batch(x, ["client:a"] * 4, shape))
+    assert np.isnan(scores[0])
+    assert scores[2] >= 7.0 * 16
 
 
 def test_what_is_measured_never_repeats_in_part() -> None:

@@ -59,8 +59,8 @@ class SyntheticBlocks(Made):
 
     A camera whose scene melts into the next sends mixtures, too, but it comes to them step by step. Only leaps count:
     rows whose place (``detectors.regions``) differs in at least 12 of 48 signs from each of the client's latest 4, each
-    of which differed in 6 from the 4 before. And a block of which 64 rows of the client bring no 8 leaps is given up:
-    who nearly always steps has no blocks at all, while an attacker hides behind seven ordinary requests to a query.
+    of which differed in 6 from the 4 before. And a block that 64 rows of the client do not fill is given up: who
+    nearly always steps has no blocks at all, while an attacker hides behind seven ordinary rows to a query.
 
     Pictures have no opinion: what a sensor does to all pictures of a client looks made in each of them, and eight of a
     sensor that calibration did not see would be no more evidence than one.

@@ -21,7 +21,7 @@ from bench.quality.tables import publish_all
 
 def main() -> None:
     args = asked("bench.quality", __doc__, SETS, 5, quick_set=0, jobs_help="recordings at a time")
-    scored = [one for said in args.each(judged, "judged") for one in said]
+    scored = [one for said in args.each(judged) for one in said]
     with args.processes() as processes:
         adaptive = [
             processes.submit(trials, name, min(args.seeds, SEEDS), args.quick)

@@ -30,26 +30,21 @@ class Asked:
     jobs: int
     quick: bool
 
-    @property
-    def cases(self) -> list[tuple[str, int]]:
-        """Data sets and seeds."""
-        return [(name, seed) for name in self.sets for seed in range(1, self.seeds + 1)]
-
     def processes(self) -> ProcessPoolExecutor:
         """Of ``--jobs`` processes with one thread each."""
         return ProcessPoolExecutor(self.jobs, get_context("spawn"), threadpool_limits, (1,))
 
-    def each(self, work: Callable[[str, int], _T], done: str) -> list[_T]:
-        """What ``work`` gives of each case, in processes of its own; says when one is ``done``."""
+    def each(self, work: Callable[[str, int], _T]) -> list[_T]:
+        """What ``work`` gives of each data set and seed, in processes of its own; says when one is judged."""
+        cases = [(name, seed) for name in self.sets for seed in range(1, self.seeds + 1)]
         results: dict[tuple[str, int], _T] = {}
         with self.processes() as processes:
-            waiting = {processes.submit(work, *case): case for case in self.cases}
-            for future in as_completed(waiting):
+            waiting = {processes.submit(work, *case): case for case in cases}
+            for done, future in enumerate(as_completed(waiting), start=1):
+                results[waiting[future]] = future.result()
                 name, seed = waiting[future]
-                results[name, seed] = future.result()
-                count = f"{len(results)} of {len(waiting)}"
-                print(f"{count} recordings {done}: {name}, seed {seed}", file=sys.stderr, flush=True)
-        return [results[case] for case in self.cases]
+                print(f"{done} of {len(cases)} recordings judged: {name}, seed {seed}", file=sys.stderr, flush=True)
+        return [results[case] for case in cases]
 
     @contextmanager
     def run(self) -> Iterator[Run]:

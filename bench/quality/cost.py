@@ -16,11 +16,9 @@ from typing import Final
 from threadpoolctl import threadpool_limits
 
 from bench.quality.command import asked
-from bench.quality.methods import DEFAULT_BUDGET, VEDETTE, events_of, replayed, run_blacklight, run_prada
+from bench.quality.methods import DEFAULT_BUDGET, VEDETTE, calibrated, events_of, replayed, run_blacklight, run_prada
 from bench.quality.recordings import SETS, recorded
 from bench.results import Table
-from detectors.calibration import calibrate
-from replay.clean_traffic import clean_batches
 from replay.simulate.datasets import data_set
 
 CALM: Final = f"{VEDETTE}, honest clients alone"
@@ -34,7 +32,7 @@ def measured(name: str, seed: int) -> dict[str, float]:
     recording = recorded(name, seed)
     events, innocent = events_of(recording.attacked), recording.truth.honest
     honest = [event for event in events if event.client_id in innocent]
-    baseline, _ = calibrate(clean_batches([recording.clean]).batches)
+    baseline = calibrated(recording.clean)
     replayed(baseline, events[:2000], DEFAULT_BUDGET)  # compiled before the clock starts
     calm = replayed(baseline, honest, DEFAULT_BUDGET)
     attacked = [replayed(baseline, events, DEFAULT_BUDGET)]

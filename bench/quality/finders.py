@@ -8,19 +8,17 @@ Prints the table and keeps it in bench/RESULTS.md. ``--quick``: one seed of one 
 from __future__ import annotations
 
 import warnings
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 from bench.quality.command import asked
-from bench.quality.methods import DEFAULT_BUDGET, Said, events_of, replayed
+from bench.quality.methods import DEFAULT_BUDGET, Said, calibrated, events_of, replayed
 from bench.quality.recordings import SETS, recorded
+from bench.quality.scores import queries_until
 from bench.quality.truth import AttackerTruth, Truth
 from bench.results import Table
-from detectors.calibration import calibrate
-from replay.clean_traffic import clean_batches
 
 #: Detectors named for one attack.
 _MOST: Final = 3
@@ -42,10 +40,9 @@ def firsts(data_set: str, seed: int) -> list[First]:
     warnings.simplefilter("ignore", UserWarning)  # the toolbox warns of deep-learning libraries that are not here
     recording = recorded(data_set, seed)
     truth = recording.truth
-    looked_at = {account for attacker in _plain(truth) for account in attacker.accounts} | truth.honest.keys()
+    looked_at = {account for attacker in _plain(truth) for account in attacker.accounts}
     events = [event for event in events_of(recording.attacked) if event.client_id in looked_at]
-    baseline, _ = calibrate(clean_batches([recording.clean]).batches)
-    return firsts_of(data_set, truth, replayed(baseline, events, DEFAULT_BUDGET))
+    return firsts_of(data_set, truth, replayed(calibrated(recording.clean), events, DEFAULT_BUDGET))
 
 
 def firsts_of(data_set: str, truth: Truth, said: Said) -> list[First]:
@@ -55,7 +52,7 @@ def firsts_of(data_set: str, truth: Truth, said: Said) -> list[First]:
         by: dict[str, int] = {}
         for accusation in sorted(said.accusations, key=lambda accusation: accusation.ts):
             if not accusation.as_group and not set(accusation.clients).isdisjoint(attacker.accounts):
-                by.setdefault(accusation.by, max(bisect_right(attacker.query_ts, accusation.ts), 1))
+                by.setdefault(accusation.by, queries_until(attacker, accusation.ts))
         found += [First(data_set, attacker.attack, name, queries) for name, queries in (by or {"": 0}).items()]
     return found
 
@@ -99,7 +96,7 @@ def _cell(found: Sequence[First], seeds: int) -> str:
 
 def main() -> None:
     args = asked("bench.quality.finders", __doc__, SETS, 5, quick_set=0, jobs_help="recordings at a time")
-    found = [first for firsts_found in args.each(firsts, "judged") for first in firsts_found]
+    found = [first for firsts_found in args.each(firsts) for first in firsts_found]
     with args.run() as run:
         run.publish(table_of(found, args.seeds))
 

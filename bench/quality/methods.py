@@ -63,8 +63,13 @@ def events_of(path: Path) -> list[Event]:
 
 def vedette(recording: Recorded, events: Sequence[Event]) -> list[Said]:
     """The default detectors, calibrated on the clean recording, replayed in process; once for each budget."""
-    baseline, _ = calibrate(clean_batches([recording.clean]).batches)
+    baseline = calibrated(recording.clean)
     return [replayed(baseline, events, budget) for budget in BUDGETS]
+
+
+def calibrated(clean: Path) -> Baseline:
+    """The baseline that a clean recording gives."""
+    return calibrate(clean_batches([clean]).batches)[0]
 
 
 def replayed(baseline: Baseline, events: Sequence[Event], budget: float) -> Said:

@@ -66,6 +66,11 @@ def score(data_set: str, seed: int, said: Said, truth: Truth) -> Scored:
     )
 
 
+def queries_until(attacker: AttackerTruth, ts: float) -> int:
+    """Its own queries up to a finding, at least 1."""
+    return max(bisect_right(attacker.query_ts, ts), 1)
+
+
 def _caught(attacker: AttackerTruth, accusations: list[Accusation], truth: Truth) -> Caught:
     mine = frozenset(attacker.accounts)
     needed = ceil(len(mine) / 2) if attacker.group else 1
@@ -87,7 +92,7 @@ def _caught(attacker: AttackerTruth, accusations: list[Accusation], truth: Truth
             found = accusation
     return Caught(
         attacker=attacker,
-        queries=None if found is None else max(bisect_right(attacker.query_ts, found.ts), 1),
+        queries=None if found is None else queries_until(attacker, found.ts),
         budget=len(attacker.query_ts),
         as_group=bool(named),
         named=len(named) / len(mine),

@@ -12,10 +12,9 @@ from bench.quality.evasion.campaign import campaign
 from bench.quality.evasion.cost import Trial
 from bench.quality.evasion.strategy import FEW, STRATEGIES, Strategy
 from bench.quality.evasion.watch import watched
+from bench.quality.methods import calibrated
 from bench.quality.recordings import clean_recording
 from detectors.baseline import Baseline
-from detectors.calibration import calibrate
-from replay.clean_traffic import clean_batches
 from replay.simulate.datasets import data_set as the_data_set
 
 SETS: Final = ("mnist", "tumours")
@@ -25,7 +24,7 @@ ATTACKS: Final = ("hopskipjump", "simba")
 def trials(data_set: str, seeds: int, quick: bool = False) -> list[Trial]:
     """``seeds`` campaigns of each attack and strategy. Calibration is done once."""
     warnings.simplefilter("ignore", UserWarning)  # the toolbox warns of deep-learning libraries that are not here
-    baseline, _ = calibrate(clean_batches([clean_recording(data_set, 1)]).batches)
+    baseline = calibrated(clean_recording(data_set, 1))
     pictures = the_data_set(data_set).space.is_picture
     strategies = [strategy for strategy in (FEW if quick else STRATEGIES) if strategy.fits(pictures)]
     return [trial for attack in ATTACKS for trial in _against(data_set, attack, strategies, seeds, baseline)]

@@ -35,7 +35,7 @@ from detectors.rows import Rows
 
 #: Shares g of the way from the clean tail rate to 1 that the bets look for, and their weights in the mean: attackers
 #: who hit often must be found soon, those who hit seldom can wait. A level's weight is its rank.
-BETS: Final = (0.1, 0.3, 0.7)
+BETS: Final = (0.03, 0.15, 0.7)
 WEIGHTS: Final = (0.2, 0.3, 0.5)
 
 Hits = npt.NDArray[np.int8]

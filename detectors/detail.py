@@ -7,14 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import BoolArray, IntArray
+from detectors.batch import IntArray
 from detectors.pictures import as_images, as_rows, is_picture
 
-#: Blocks that an input has; the tiles of a picture, one block in each, lie in four rows of four.
+#: Blocks that an input has (``detectors.parts`` has those of a picture).
 BLOCKS: Final = 16
-_TILES: Final = 4
-#: Most pixels along a picture's block: a patch laid over much of a picture leaves small places alone.
-_SIDE: Final = 3
 
 
 def detail_weights(signs: npt.NDArray[np.int8], shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
@@ -29,32 +26,11 @@ def detail_weights(signs: npt.NDArray[np.int8], shape: tuple[int, ...]) -> npt.N
     return as_rows(_laplacian(_laplacian(images)), shape).astype(np.int8)
 
 
-def block_of_feature(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Block of each feature, ``(d,)``, ``BLOCKS`` if it is in none.
-
-    A picture has one in each tile, of 3 pixels by 3 at a random place; features of other inputs are dealt out at
-    random.
-    Each block has features if there are enough of them.
-    """
-    d = int(np.prod(shape))
-    if not is_picture(shape):
-        blocks = np.empty(d, dtype=np.uint8)
-        blocks[rng.permutation(d)] = np.arange(d) % BLOCKS
-        return blocks
-    rows, columns, height, width = image_axes(shape)
-    blocks = np.full(d, BLOCKS, dtype=np.uint8)
-    for tile in range(BLOCKS):
-        down, across = divmod(tile, _TILES)
-        blocks[_within(rows, height, down, rng) & _within(columns, width, across, rng)] = tile
+def block_of_feature(d: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Block of each of ``d`` features that are no picture, dealt out at random; each has some if there are enough."""
+    blocks = np.empty(d, dtype=np.uint8)
+    blocks[rng.permutation(d)] = np.arange(d) % BLOCKS
     return blocks
-
-
-def _within(places: IntArray, length: int, tile: int, rng: np.random.Generator) -> BoolArray:
-    """Which places along an axis are in the block of its ``tile``."""
-    mine = np.flatnonzero(np.arange(length) * _TILES // length == tile)
-    side = min(_SIDE, len(mine))
-    begin = mine[0] + int(rng.integers(len(mine) - side + 1))
-    return np.asarray((places >= begin) & (places < begin + side))
 
 
 def image_axes(shape: tuple[int, ...]) -> tuple[IntArray, IntArray, int, int]:

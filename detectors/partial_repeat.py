@@ -12,6 +12,7 @@ from detectors.detail import BLOCKS
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.likeness import equal_blocks
+from detectors.pictures import is_picture
 from detectors.queries import RING, Queries
 from detectors.rows import Rows
 from detectors.sampling import fair_rows
@@ -29,21 +30,25 @@ class PartialRepeat(Queries):
     """Who changes one feature, or one patch, to see what it does leaves the rest as it was, to the byte: finite
     differences (ZOO, Chen et al. 2017, arXiv 1708.03999), patches (Square attack, Andriushchenko et al. 2020, arXiv
     1912.00049), one feature at a time (SimBA, arXiv 1905.07121; Lowd, Meek 2005), attribute inference (Fredrikson,
-    Jha, Ristenpart 2015). In what a camera or an instrument measures no part ever repeats. So
+    Jha, Ristenpart 2015). Who shifts a picture, to see whether the answer bears it, sends its parts again in other places
+    (membership inference by augmentation, arXiv 2007.14321). In what a camera or an instrument measures no part ever
+    repeats. So
 
-        s = second largest over j of  sum over blocks b that are equal of  -log2 P(b)
+        s = largest over j of  sum over blocks b that are equal of  -log2 P(b)
 
-    over the client's last 44 distinct queries j, with 16 blocks of an input (3 pixels by 3 in each tile of a picture,
-    where is secret; otherwise features dealt out in secret), each known by a hash of one byte (``detectors.queries``).
-    P is the share of clean rows with that hash, at least 2^-8; what 1 in 100 clean rows has (black borders, usual
-    answers of a form) weighs nothing. So s is about 8 bits for each block that is the same and need not be.
+    over the client's last 44 distinct queries j, with 16 blocks of an input, each known by a hash of one byte
+    (``detectors.queries``): the parts of a picture, wherever they lie (``detectors.parts``); otherwise features dealt
+    out in secret, and the second largest, since a form corrected and sent again agrees with one earlier query. P is the
+    share of clean rows with that hash, at least 2^-8; what 1 in 100 clean rows has (borders, usual answers of a form)
+    weighs nothing, nor does a part that a picture does not have. So s is about 8 bits for each block that is the same
+    and need not be.
 
-    Byte-identical repeats and a client's first query have no opinion. One form corrected and sent again is one query it
-    agrees with, and not two; where clean clients correct forms often, calibration sees it.
+    Byte-identical repeats and a client's first query have no opinion. Where clean clients correct forms or cut the same
+    picture anew, calibration sees it.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "partial_repeat", "2", Attack.EVASION, "AML.T0043.001", "queries that change one part of an earlier one"
+        "partial_repeat", "3", Attack.EVASION, "AML.T0043.001", "queries that change one part of an earlier one"
     )
 
     #: Smallest difference in score that means anything: one block.
@@ -52,6 +57,7 @@ class PartialRepeat(Queries):
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._bits = params["block_bits"].astype(np.float64)
+        self._picture = is_picture(tuple(params["shape"].tolist()))
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -61,6 +67,8 @@ class PartialRepeat(Queries):
         shares = np.stack([np.bincount(hashes[:, b], minlength=_HASHES) for b in range(BLOCKS)]) / len(x)
         bits = -np.log2(np.clip(shares, 2.0**-_MOST_BITS, 1.0))
         bits = np.where(shares < _COMMON, np.floor(bits / _STEP) * _STEP, 0.0)
+        if is_picture(clean.shape):
+            bits[:, 0] = 0.0
         return params | {"block_bits": bits.astype(np.float32)}
 
     def score(self, rows: Rows) -> FloatArray:
@@ -91,6 +99,7 @@ class PartialRepeat(Queries):
             queries["blocks"],
             self.memory.owned,
             RING,
+            self._picture,
             self._bits,
             bits,
             equal,

@@ -10,13 +10,15 @@ import numpy.typing as npt
 from detectors.batch import BoolArray, EventBatch, FloatArray, round_sig
 from detectors.contract import Params
 from detectors.detail import BLOCKS, block_of_feature, detail_weights
-from detectors.digest import digest_key, params_digest, seed_of
+from detectors.digest import digest_key, digests, params_digest, seed_of
 from detectors.exact import row_blocks
 from detectors.fit_once import fit_once
 from detectors.history import Entries, History
 from detectors.kernels.block_digests import block_digests
 from detectors.kernels.neighbours import fresh
 from detectors.outline import amplitudes, outline_weights
+from detectors.parts import Parts
+from detectors.pictures import is_picture
 from detectors.rows import Inputs, Measures, Rows
 from detectors.scale import Scale
 from detectors.spacing import between_clients, sample, spacing_floor
@@ -35,6 +37,7 @@ _PARAMS: Final = (
     "detail_weights",
     "outline_weights",
     "outline_scale",
+    "shape",
     "block",
     "digest_key",
     "detail_floor",
@@ -51,7 +54,8 @@ class Queries:
       (Achlioptas 2003);
     * ``detail``: 12 sums with random signs of what fine detail it has (``detectors.detail``), in steps of 1/64 of
       ``detail_floor``, within ±512 floors;
-    * ``blocks``: a hash of one byte of each of 16 blocks of features (``detectors.detail``);
+    * ``blocks``: a hash of one byte of each of 16 blocks of features (``detectors.detail``) or parts of a picture
+      (``detectors.parts``);
     * ``outline``, of a picture: the strengths of its 12 slowest waves (``detectors.outline``), each in steps of 1/256
       of its standard deviation in clean traffic.
 
@@ -68,6 +72,8 @@ class Queries:
         self._scale = Scale(params)
         self._digest_key = params["digest_key"].astype(np.uint64)
         self._block = params["block"].astype(np.int64)
+        shape = tuple(params["shape"].tolist())
+        self._parts = Parts(shape, float(params["scale"][0]), self._digest_key) if is_picture(shape) else None
         weights = [params[name].astype(np.float64) for name in ("detail_weights", "outline_weights")]
         self._weights = np.concatenate([params["signs"][:DIMS].astype(np.float64), *weights])
         self._outline_scale = params["outline_scale"].astype(np.float64)
@@ -92,7 +98,8 @@ class Queries:
         params |= {
             "signs": signs,
             "detail_weights": detail_weights(signs, clean.shape),
-            "block": block_of_feature(clean.shape, np.random.default_rng([seed, 1])),
+            "shape": np.array(clean.shape, dtype=np.int64),
+            "block": block_of_feature(d, np.random.default_rng([seed, 1])),
             "digest_key": digest_key(seed, d),
             "detail_floor": np.array(1.0),
             "outline_weights": outline_weights(clean.shape),
@@ -178,6 +185,8 @@ class Queries:
         return self._digests(x)[1]
 
     def _digests(self, x: Inputs) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+        if self._parts is not None:
+            return digests(x, self._digest_key).view(np.uint64), self._parts.hashes(x)
         keys, hashes = np.empty(len(x), dtype=np.uint64), np.empty((len(x), BLOCKS), dtype=np.uint8)
         for block in row_blocks(len(x), x.shape[1]):
             words = (x[block] + np.float32(0.0)).view(np.uint32)  # -0.0 counts as 0.0

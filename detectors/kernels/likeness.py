@@ -72,15 +72,17 @@ def equal_blocks(
     q_blocks: Array,
     owned: Array,
     ring: int,
+    single: bool,
     weights: Array,
     best: Array,
     equal: Array,
 ) -> None:
-    """Second largest weight, over the queries before them, of the blocks that fresh rows share with it.
+    """Largest weight, over the queries before them, of the blocks that fresh rows share with it.
 
     Args:
+        single: a single query is enough; else the second largest weight counts.
         pool_blocks, q_blocks: int64 ``(m, 2)``, sixteen hashes of a byte. weights: ``(16, 256)``, of each value.
-        best: NaN for repeats and without an earlier query, 0 with a single one.
+        best: NaN for repeats and without an earlier query, 0 where two are needed and there is one.
         equal: int64, how many blocks some query shares that has at least this weight.
     """
     blocks = np.empty((ring, 2), dtype=np.int64)
@@ -114,7 +116,7 @@ def equal_blocks(
                     second = weight
                 if weight >= best[row]:
                     equal[row] = same
-                best[row] = second
+                best[row] = first if single else second
             at = total % ring
             blocks[at, 0], blocks[at, 1] = q_blocks[row, 0], q_blocks[row, 1]
             total += 1

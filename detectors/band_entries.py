@@ -20,7 +20,7 @@ _LEVEL: Final = 1
 _MOST_BYTES: Final = 1 << 28
 
 #: A row in one band: its cell, keyed hash of its bytes, event time, label, distinct rows of its client that were
-#: looked at in the slot, and its projection.
+#: looked at in the slot, and its projection; in the band of parts, those.
 ENTRY: Final = np.dtype(
     [("cell", "<i8"), ("digest", "<i8"), ("ts", "<f8"), ("label", "<i4"), ("kept", "<i4"), ("z", "<i2", (DIMS,))]
 )

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.band_entries import ENTRY, Entries, Link
+from detectors.fingerprints import Reach
 from detectors.growing import grown
 from detectors.kernels.links import index, meet
 from detectors.texts import TextPool
@@ -45,11 +46,10 @@ class BandMemory:
     def __len__(self) -> int:
         return int(np.count_nonzero(self._rows["older"][self._begin : self._end] != _GONE))
 
-    def meet(self, new: Entries, reach: tuple[int, int], unit: float) -> tuple[list[Link], Entries]:
+    def meet(self, new: Entries, reach: Reach, unit: float) -> tuple[list[Link], Entries]:
         """Who of the new rows (``in_order``) links to whom; and those that are no copies, which are remembered.
 
-        Windows must come one after another. ``reach``: whole units below which rows are near, and below which those
-        whose labels differ are; ``unit``: of them.
+        Windows must come one after another. ``unit``: of ``reach``.
         """
         self._reserve(len(new))
         rows = np.empty(len(new), dtype=ROW)
@@ -73,7 +73,7 @@ class BandMemory:
 
     def remember(self, loud: Entries) -> None:
         """What ``meet`` gave for a window, once more."""
-        self.meet(loud, (0, 0), 1.0)
+        self.meet(loud, Reach(0, 0), 1.0)
 
     def forget(self, before_ts: float) -> None:
         """Drop the windows that were over by then."""

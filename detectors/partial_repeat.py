@@ -30,9 +30,9 @@ class PartialRepeat(Queries):
     """Who changes one feature, or one patch, to see what it does leaves the rest as it was, to the byte: finite
     differences (ZOO, Chen et al. 2017, arXiv 1708.03999), patches (Square attack, Andriushchenko et al. 2020, arXiv
     1912.00049), one feature at a time (SimBA, arXiv 1905.07121; Lowd, Meek 2005), attribute inference (Fredrikson,
-    Jha, Ristenpart 2015). Who shifts a picture, to see whether the answer bears it, sends its parts again in other places
-    (membership inference by augmentation, arXiv 2007.14321). In what a camera or an instrument measures no part ever
-    repeats. So
+    Jha, Ristenpart 2015). Who shifts a picture, to see whether the answer bears it, sends its parts again in other
+    places (membership inference by augmentation, arXiv 2007.14321). In what a camera or an instrument measures no part
+    ever repeats. So
 
         s = largest over j of  sum over blocks b that are equal of  -log2 P(b)
 

@@ -10,7 +10,7 @@ from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.kernels.likeness import third_ratio
+from detectors.kernels.likeness import second_ratio
 from detectors.queries import DETAIL_STEPS, DIMS, OUTLINE_STEPS, RING, Queries
 from detectors.rows import Rows
 from detectors.spacing import between_clients, sample
@@ -26,7 +26,7 @@ class Variants(Queries):
     2021, arXiv 2007.14321; Li, Zhang 2021, arXiv 2007.15528). Such variants are far apart pixel by pixel, but have
     one outline. Frames of a camera agree in both, pictures of two things differ in both. So
 
-        s = max(0, third largest over j of  log2( (d_j / d) / (o_j / o) ))    if all d_j >= 1.5 d;  else 0
+        s = max(0, second largest over j of  log2( (d_j / d) / (o_j / o) ))    if all d_j >= 1.5 d;  else 0
 
     with d_j and o_j the distances in detail and in outline (``detectors.queries``) to the j-th of the client's last 44
     distinct queries; d and o the 0.5 % quantiles of these distances between different clients in clean traffic. Who is
@@ -36,7 +36,7 @@ class Variants(Queries):
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
-        "variants", "1", Attack.INFERENCE, "AML.T0024.000", "one picture shifted, turned or noisy, again and again"
+        "variants", "2", Attack.INFERENCE, "AML.T0024.000", "one picture shifted, turned or noisy, again and again"
     )
 
     #: Smallest difference in score that means anything: distances are estimated to about a fifth each.
@@ -82,11 +82,11 @@ class Variants(Queries):
         }
 
     def _ratios(self, rows: Rows) -> tuple[FloatArray, IntArray]:
-        """Third largest ratio of squared distances of each row, NaN where there is no opinion, and the distances."""
+        """Second largest ratio of squared distances of each row, NaN where there is no opinion, and the distances."""
         ratios, squared = np.full(len(rows), np.nan), np.zeros((len(rows), 2), dtype=np.int64)
         if self._pictures:
             queries, pool = self.remembered(rows), self.memory.pool
-            third_ratio(
+            second_ratio(
                 rows.order,
                 rows.begins,
                 rows.slots,

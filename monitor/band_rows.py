@@ -19,15 +19,24 @@ from monitor.event import ANONYMOUS
 #: Distinct rows of one client that are looked at in one window.
 QUOTA: Final = 4
 
-#: A row before it is sent to its bands.
+#: Two of a picture's parts each.
+_PARTS: Final = 8
+#: A row before it is sent to its bands, and one that is a picture.
 BAND_ROW: Final = np.dtype(
     [("cells", "<i8", (BANDS,)), ("digest", "<i8"), ("ts", "<f8"), ("label", "<i4"), ("z", "<i2", (DIMS,))]
+)
+PICTURE_ROW: Final = np.dtype(
+    [
+        ("cells", "<i8", (BANDS + 1,)),
+        *((name, BAND_ROW[name]) for name in ("digest", "ts", "label", "z")),
+        ("parts", "<i2", (_PARTS,)),
+    ]
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
-    """Rows as they came, in order: ``BAND_ROW``, clients, request ids."""
+    """Rows as they came, in order: ``BAND_ROW`` or ``PICTURE_ROW``, clients, request ids."""
 
     rows: npt.NDArray[Any]
     clients: tuple[str, ...]
@@ -35,10 +44,17 @@ class NewRows:
 
     @classmethod
     def of(cls, batch: EventBatch, prints: Prints) -> NewRows:
-        rows = np.empty(len(batch), dtype=BAND_ROW)
+        rows = np.empty(len(batch), dtype=row_kind(prints.cells.shape[1]))
         rows["cells"], rows["digest"], rows["ts"], rows["z"] = prints.cells, prints.digests, batch.ts, prints.z
         rows["label"] = batch.labels & 0x7FFFFFFF
+        if rows.dtype == PICTURE_ROW:
+            rows["parts"] = prints.parts
         return cls(rows, batch.clients, batch.ids)
+
+
+def row_kind(bands: int) -> np.dtype[Any]:
+    """Of a model whose rows are compared in so many bands."""
+    return BAND_ROW if bands == BANDS else PICTURE_ROW
 
 
 def gathered(pieces: Sequence[NewRows]) -> Entries:
@@ -58,10 +74,14 @@ def compared(pieces: Sequence[Entries]) -> Entries:
     some, kept = _chosen(found.rows, found.clients)
     found = found.take(some)
     bands = []
-    for band in range(BANDS):
-        rows = np.empty(len(found), dtype=ENTRY)
-        for name in ("digest", "ts", "label", "z"):
+    for band in range(found.rows["cells"].shape[1]):
+        rows = np.zeros(len(found), dtype=ENTRY)
+        for name in ("digest", "ts", "label"):
             rows[name] = found.rows[name]
+        if band < BANDS:
+            rows["z"] = found.rows["z"]
+        else:
+            rows["z"][:, :_PARTS] = found.rows["parts"]
         rows["cell"], rows["kept"] = found.rows["cells"][:, band], kept
         bands.append(Entries(rows, found.clients, found.events))
     return joined(bands)

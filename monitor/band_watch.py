@@ -62,9 +62,8 @@ class BandWatch:
             return []
         self._forget(index, model)
         entries = [found for part in parts if (found := _decoded(part.data)) is not None]
-        reach = prints.reach(differs=False), prints.reach(differs=True)
         memory = self._memory.setdefault(model, BandMemory())
-        links, loud = memory.meet(in_order(joined([EMPTY, *entries])), reach, prints.unit)
+        links, loud = memory.meet(in_order(joined([EMPTY, *entries])), prints.reach(), prints.unit)
         if len(loud):
             self._sizes[index, model] = len(loud)
             self._changes[_key(index, model)] = self._stamped(encode(loud))

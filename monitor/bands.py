@@ -13,7 +13,7 @@ import numpy as np
 from detectors.band_entries import Entries, PackedEntries, encode
 from detectors.batch import EventBatch, FloatArray
 from detectors.fingerprints import Fingerprints
-from monitor.band_rows import BAND_ROW, NewRows, compared, gathered
+from monitor.band_rows import NewRows, compared, gathered, row_kind
 from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
 
@@ -53,7 +53,7 @@ class BandSlot:
 
     def parts(self, lanes: int) -> Iterator[tuple[int, Part]]:
         """By lane of the bands topic: each cell has its home; the number of rows goes to the model's."""
-        homes = self.entries.rows["cell"].astype(np.uint64) % np.uint64(lanes)
+        homes = (self.entries.rows["cell"].astype(np.uint64) >> np.uint64(1)) % np.uint64(lanes)
         counted = zlib.crc32(self.model.encode("utf-8", "surrogatepass")) % lanes
         for lane in range(lanes):
             mine = np.flatnonzero(homes == lane)
@@ -123,7 +123,7 @@ class PartitionBands:
                 self._gone.append(f"{index}/{number}/{model}")
                 continue
             window = self._open.setdefault((index, model), _Open())
-            window.saved.append(Entries.unpack(piece.piece, BAND_ROW))
+            window.saved.append(Entries.unpack(piece.piece, row_kind(self._prints[model].bands)))
             window.rows = piece.rows
 
     def _add(self, key: WindowKey, rows: EventBatch, prints: Fingerprints, weight: int) -> None:

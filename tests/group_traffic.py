@@ -36,7 +36,7 @@ def entries(
     """Rows one second apart; ``z``: the first coordinate, the others are 0."""
     n = len(cells)
     rows = np.zeros(n, dtype=ENTRY)
-    rows["cell"] = cells
+    rows["cell"] = 2 * np.asarray(cells, dtype=np.int64)  # odd ones are of parts
     rows["digest"] = np.arange(1, n + 1) if digests is None else digests
     rows["ts"] = begin_ts + np.arange(n)
     rows["label"] = 0 if labels is None else labels

@@ -123,7 +123,7 @@ def equal_blocks(
 
 
 @kernel
-def third_ratio(
+def second_ratio(
     order: Array,
     begins: Array,
     slots: Array,
@@ -138,12 +138,12 @@ def third_ratio(
     ratios: Array,
     figures: Array,
 ) -> None:
-    """Third largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows
+    """Second largest ratio of the squared distances in detail and in outline, both in whole steps, of fresh rows
     to the queries before them, if all squared distances in detail are at least ``least``.
 
     Args:
         pool_detail, pool_outline, q_detail, q_outline: int16 ``(m, 12)``.
-        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than three, or some query is nearer.
+        ratios: NaN for repeats and without an earlier query; 0 if there are fewer than two, or some query is nearer.
         figures: int64 ``(n, 2)``, the two squared distances.
     """
     known = np.empty((2, 12, ring), dtype=np.int64)
@@ -171,25 +171,22 @@ def third_ratio(
                         squared[0, j] += (a - known[0, k, j]) * (a - known[0, k, j])
                     for j in range(m):
                         squared[1, j] += (b - known[1, k, j]) * (b - known[1, k, j])
-                first = second = third = 0.0
-                i1 = i2 = i3 = -1
+                first = second = 0.0
+                i1 = i2 = -1
                 for j in range(m):
                     if squared[0, j] < least:
-                        first = second = third = 0.0
-                        i3 = -1
+                        first = second = 0.0
+                        i2 = -1
                         break
                     ratio = squared[0, j] / np.float64(max(squared[1, j], 1))
                     if ratio > first:
-                        first, second, third = ratio, first, second
-                        i1, i2, i3 = j, i1, i2
+                        first, second = ratio, first
+                        i1, i2 = j, i1
                     elif ratio > second:
-                        second, third = ratio, second
-                        i2, i3 = j, i2
-                    elif ratio > third:
-                        third, i3 = ratio, j
-                ratios[row] = third
-                if i3 >= 0:
-                    figures[row, 0], figures[row, 1] = squared[0, i3], squared[1, i3]
+                        second, i2 = ratio, j
+                ratios[row] = second
+                if i2 >= 0:
+                    figures[row, 0], figures[row, 1] = squared[0, i2], squared[1, i2]
             at = total % ring
             for k in range(12):
                 known[0, k, at], known[1, k, at] = q_detail[row, k], q_outline[row, k]

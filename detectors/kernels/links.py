@@ -14,10 +14,13 @@ Array = npt.NDArray[Any]
 
 @kernel
 def index(rows: Array, begin: int, end: int, table: Array) -> None:
-    """Enter the newest row of each cell into ``table``, full of -1. Cells are hashes: any of their bits will do."""
+    """Enter the newest row of each cell into ``table``, full of -1.
+
+    Cells are hashes: any of their bits but the lowest will do.
+    """
     mask = len(table) - 1
     for row in range(begin, end):
-        place = rows[row]["cell"] & mask
+        place = (rows[row]["cell"] >> 1) & mask
         while table[place] >= 0 and rows[table[place]]["cell"] != rows[row]["cell"]:
             place = (place + 1) & mask
         table[place] = row
@@ -32,6 +35,7 @@ def meet(
     table: Array,
     reach: int,
     reach_differing: int,
+    least_equal: int,
     most: int,
     per_client: int,
     back: int,
@@ -51,7 +55,9 @@ def meet(
         rows: the memory, of the same kind, from ``begin`` to ``end``, with room for the new ones behind. ``older``:
             place of the row before it in its cell, or less than ``begin``; set to ``gone`` in rows that leave.
         table: by cell the place of its newest row, or -1; a power of two, of more places than there are rows.
-        reach: whole units, and ``reach_differing`` for rows whose labels differ.
+        reach: whole units, and ``reach_differing`` for rows whose labels differ. least_equal: in odd cells the first
+            eight numbers of ``z`` are sixteen bytes, and rows are near, at distance 0, that have so many in common, 0
+            left out.
         silent: set, bool ``(n,)``. pairs: int64 ``(p, 2)``, set to places of the later and the earlier row;
             ``squares (p,)``: squared distance in units.
     """
@@ -60,7 +66,7 @@ def meet(
     limit = np.int64(reach) * np.int64(reach)
     differing = np.int64(reach_differing) * np.int64(reach_differing)
     for i in range(len(new)):
-        place = new[i]["cell"] & mask
+        place = (new[i]["cell"] >> 1) & mask
         while table[place] >= 0 and rows[table[place]]["cell"] != new[i]["cell"]:
             place = (place + 1) & mask
         first = n
@@ -82,9 +88,19 @@ def meet(
                 own += 1
                 before_own = before
             total = np.int64(0)
-            for k in range(rows[at]["z"].shape[0]):
-                difference = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
-                total += difference * difference
+            if new[i]["cell"] & 1:
+                equal = 0
+                for k in range(8):
+                    mine = np.uint16(new[i]["z"][k])
+                    differing_bits = mine ^ np.uint16(rows[at]["z"][k])
+                    equal += (mine & 0xFF) != 0 and (differing_bits & 0xFF) == 0
+                    equal += (mine >> 8) != 0 and (differing_bits >> 8) == 0
+                if equal < least_equal:
+                    total = max(limit, differing)
+            else:
+                for k in range(rows[at]["z"].shape[0]):
+                    difference = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
+                    total += difference * difference
             if total < limit or total < differing:
                 if same:
                     mute = True

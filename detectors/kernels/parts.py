@@ -27,9 +27,9 @@ def least_runs(x: Array, per_step: Any, starts: Array, strides: Array, length: i
 
     Args:
         x: pictures, float32 ``(n, d)``. per_step: steps in a unit, float32.
-        starts: where runs begin in either direction, bool ``(2, d)``; strides: int64 ``(2,)``.
+        starts: 0 where runs begin in either direction, else 2**32 - 1, uint32 ``(2, d)``; strides: int64 ``(2,)``.
         length: at most 6. keys: odd, int32 ``(6,)``, 0 from ``length`` on.
-        hashes: uint8 ``(n, 16)``; the first half of the bins is of the first direction.
+        hashes: uint8 ``(n, bins)``, bins a power of two; the first half is of the first direction.
     """
     n, d = x.shape
     half = hashes.shape[1] // 2
@@ -52,11 +52,11 @@ def least_runs(x: Array, per_step: Any, starts: Array, strides: Array, length: i
             for j in range(m):
                 h = np.uint32(c0[j] * k0 + c1[j] * k1 + c2[j] * k2 + c3[j] * k3 + c4[j] * k4 + c5[j] * k5)
                 h ^= h >> np.uint32(16)
-                runs[j] = h * _MIX
+                # A run without a change has hash 0, and so becomes the largest number, as what is no run does.
+                runs[j] = (h * _MIX - np.uint32(1)) | first[j]
+            mine = least[way * half : (way + 1) * half]
             for j in range(m):
-                h = runs[j]
-                if first[j] and h != 0:
-                    b = way * half + (h >> np.uint32(8)) % half
-                    least[b] = min(least[b], h)
+                b = (runs[j] >> np.uint32(8)) & np.uint32(half - 1)
+                mine[b] = min(mine[b], runs[j])
         for b in range(2 * half):
             hashes[i, b] = 0 if least[b] == _NONE else np.uint8(1 + least[b] % np.uint32(255))

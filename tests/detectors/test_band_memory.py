@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined
 from detectors.band_memory import BACK, PER_CLIENT, BandMemory
+from detectors.fingerprints import Reach
 
-REACH = (32, 40)
+REACH = Reach(32, 40)
 
 
 def pairs(links: list[Link]) -> list[tuple[str, str]]:
@@ -54,7 +55,7 @@ def test_a_client_near_itself_is_nothing() -> None:
 
 def test_a_row_meets_a_few_of_the_latest_and_each_client_once() -> None:
     clients = [*(f"c{i}" for i in range(6)), "c5", "late"]
-    links, _ = BandMemory().meet(entries([1] * 8, range(0, 80, 10), clients), (1000, 1000), 1.0)
+    links, _ = BandMemory().meet(entries([1] * 8, range(0, 80, 10), clients), Reach(1000, 1000), 1.0)
     assert pairs([link for link in links if link.client == "late"]) == [
         ("e7", "e6"),
         ("e7", "e4"),
@@ -140,7 +141,7 @@ def simply(windows: list[Entries]) -> list[tuple[str, str]]:
 @settings(max_examples=60, deadline=None)
 def test_the_same_as_by_lists(windows: list[Entries]) -> None:
     memory, ordered = BandMemory(), [in_order(window) for window in windows]
-    assert [p for window in ordered for p in pairs(memory.meet(window, (32, 32), 1.0)[0])] == simply(ordered)
+    assert [p for window in ordered for p in pairs(memory.meet(window, Reach(32, 32), 1.0)[0])] == simply(ordered)
 
 
 @given(traffic(), st.integers(1, 4), st.randoms(use_true_random=False))

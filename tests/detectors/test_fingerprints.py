@@ -55,7 +55,7 @@ def test_views_are_stricter_the_rarer_they_are(prints: Fingerprints) -> None:
         mine = [view for view in prints.views if view.differs == differs]
         assert [view.rate for view in mine] == sorted((v.rate for v in mine), reverse=True)
         assert [view.radius for view in mine] == sorted((v.radius for v in mine), reverse=True)
-    assert prints.reach(differs=False) <= prints.reach(differs=True) == UNITS
+    assert prints.reach().units <= prints.reach().units_differing == UNITS
 
 
 def clean(seed: int = 0, n: int = 900, clients: int = 30) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -37,6 +37,28 @@ def test_rows_whose_labels_differ_meet_from_further_away() -> None:
     assert pairs(BandMemory().meet(rows, REACH, 1.0)[0]) == [("e1", "e0")]
 
 
+def pictures(parts: list[list[int]], clients: list[str]) -> Entries:
+    """Rows of one cell of parts, sixteen bytes each."""
+    found = entries([3] * len(parts), [0] * len(parts), clients)
+    found.rows["cell"] += 1
+    found.rows["z"][:, :8] = np.array(parts, dtype=np.uint8).view(np.int16)
+    return found
+
+
+@pytest.mark.parametrize(("equal", "near"), [(8, False), (9, True), (16, True)])
+def test_pictures_are_near_that_have_enough_parts_in_common(equal: int, near: bool) -> None:
+    one = list(range(1, 17))
+    other = one[:equal] + [200] * (16 - equal)
+    links, loud = BandMemory().meet(pictures([one, other], ["a", "b"]), Reach(32, 40, 9), 0.5)
+    assert [(link.event, link.earlier_event, link.distance) for link in links] == [("e1", "e0", 0.0)] * near
+    assert len(loud) == 2
+
+
+def test_parts_that_pictures_lack_are_not_in_common() -> None:
+    rows = pictures([[0] * 8 + [5] * 8, [0] * 8 + [5] * 8], ["a", "b"])
+    assert BandMemory().meet(rows, Reach(32, 40, 9), 1.0)[0] == []
+
+
 def test_the_same_bytes_are_nothing_and_are_not_remembered() -> None:
     """The second account of a partner who tests two, or everybody's health check; also where a near row is about."""
     rows = entries([1] * 4, [0, 0, 5, 5], ["a", "b", "a", "b"], digests=[7, 7, 8, 8])

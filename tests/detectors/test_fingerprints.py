@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from row_traffic import PICTURE, TABLE, honest
 
-from detectors.fingerprints import UNITS, Fingerprints
+from detectors.fingerprints import BANDS, UNITS, Fingerprints
 from detectors.meeting import RATES, fit_meeting
 
 
@@ -33,6 +33,36 @@ def test_near_rows_share_a_cell_and_their_distance_is_kept(prints: Fingerprints)
     distance = np.sqrt(np.sum(steps**2, axis=1)) * prints.unit
     assert 0.8 < np.median(distance) / (prints.unit * UNITS / 4.0) < 1.2
     assert np.mean((one.cells == np.roll(one.cells, 1, axis=0)).any(axis=1)) < 0.2
+
+
+def test_pictures_meet_by_their_parts_wherever_these_lie() -> None:
+    shape = (28, 28)
+    prints = Fingerprints(Fingerprints.fit(honest(1, shape)))
+    x = (honest(2, shape, rows=400).x + np.random.default_rng(4).normal(0.0, 0.05, (400, 784))).astype(np.float32)
+    shifted = np.roll(x.reshape(-1, 28, 28), 1, axis=2).reshape(400, -1)
+    one, other = prints.of(x), prints.of(shifted)
+    met = one.cells[:, BANDS] == other.cells[:, BANDS]
+    equal = np.count_nonzero(one.parts.view(np.uint8) == other.parts.view(np.uint8), axis=1)
+    assert np.mean(met) > 0.4
+    assert np.mean(equal >= prints.reach().least_equal) > 0.8
+    assert np.mean(one.cells[:, BANDS] == np.roll(one.cells[:, BANDS], 1)) < 0.02
+    assert (one.cells[:, BANDS] & 1).all()
+    assert not (one.cells[:, :BANDS] & 1).any()
+
+
+def test_pictures_without_parts_are_alone() -> None:
+    shape = (28, 28)
+    prints = Fingerprints(Fingerprints.fit(honest(1, shape)))
+    flat = np.repeat(np.linspace(0.0, 1.0, 50, dtype=np.float32)[:, None], 784, axis=1)
+    assert len(set(prints.of(flat).cells[:, BANDS].tolist())) == 50
+
+
+def test_tables_have_no_parts() -> None:
+    prints = Fingerprints(Fingerprints.fit(honest(1, TABLE)))
+    found = prints.of(honest(2, TABLE, rows=50).x)
+    assert prints.reach().least_equal == 0
+    assert found.cells.shape == (50, BANDS)
+    assert found.parts.shape == (50, 0)
 
 
 def test_cutting_rows_changes_nothing(prints: Fingerprints) -> None:

@@ -18,7 +18,7 @@ from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Finding
 from detectors.panel import Panel
-from monitor.band_rows import BAND_ROW, compared
+from monitor.band_rows import PICTURE_ROW, compared
 from monitor.core import Core
 from monitor.engine import Change, Engine, bands_scope, partition_scope
 from monitor.event import Event
@@ -192,7 +192,7 @@ class Seen:
                     if key.startswith("band/")]  # fmt: skip
         for scope, index, _, model, blob in sorted(numbered, key=lambda part: int(part[2])):
             _, _, piece = msgspec.msgpack.decode(blob, type=tuple[str, int, PackedEntries])
-            found.setdefault((scope, index, model), []).append(Entries.unpack(piece, BAND_ROW))
+            found.setdefault((scope, index, model), []).append(Entries.unpack(piece, PICTURE_ROW))
         return {key: encode(compared(pieces)) for key, pieces in found.items()}
 
     def remembered(self) -> dict[tuple[str, str, str], bytes]:

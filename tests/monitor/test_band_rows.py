@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from row_traffic import batch
 
-from detectors.band_entries import encode
-from detectors.fingerprints import BANDS
-from monitor.band_rows import BAND_ROW, QUOTA, NewRows, compared, gathered
+from detectors.band_entries import Entries, encode
+from detectors.fingerprints import BANDS, Prints
+from monitor.band_rows import BAND_ROW, QUOTA, NewRows, compared, gathered, row_kind
 from monitor.event import ANONYMOUS
 
 #: (client, what the row is): equal bytes have equal digests.
@@ -26,6 +27,24 @@ def piece(rows: list[tuple[str, int]], begin: int = 0) -> NewRows:
     found["ts"] = 1000.0 + begin + np.arange(len(rows))
     found["label"] = kinds % 3
     return NewRows(found, tuple(c for c, _ in rows), tuple(f"r{begin + i}" for i in range(len(rows))))
+
+
+def test_pictures_are_compared_in_one_more_band_by_their_parts() -> None:
+    prints = Prints(
+        z=np.arange(24, dtype=np.int16).reshape(2, 12),
+        cells=np.array([[2, 4, 7], [6, 8, 9]]),
+        digests=np.array([1, 2]),
+        parts=np.arange(100, 116, dtype=np.int16).reshape(2, 8),
+    )
+    rows = batch(np.zeros((2, 64)), ["client:a", "client:b"], (8, 8))
+    pieces = [gathered([NewRows.of(rows, prints)])]
+    found = compared(pieces)
+    assert found.rows["cell"].tolist() == [2, 6, 4, 8, 7, 9]
+    assert np.array_equal(found.rows["z"][:4], np.concatenate([prints.z, prints.z]))
+    assert np.array_equal(found.rows["z"][4:, :8], prints.parts)
+    assert not found.rows["z"][4:, 8:].any()
+    again = [Entries.unpack(piece.packed(), row_kind(BANDS + 1)) for piece in pieces]
+    assert encode(compared(again)) == encode(found)
 
 
 @given(ROWS, st.lists(st.integers(0, 40)))

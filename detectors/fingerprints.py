@@ -14,8 +14,7 @@ from detectors.digest import digest_key, digests, mixed, seed_of
 from detectors.exact import row_blocks
 from detectors.finding import Attack
 from detectors.meeting import RATES, fit_meeting
-from detectors.parts import Parts, fit_least_equal
-from detectors.pictures import is_picture
+from detectors.parts import fit_least_equal, parts_of
 from detectors.sampling import fair_rows
 from detectors.scale import Scale
 
@@ -90,12 +89,11 @@ class Fingerprints:
         self._key = params["digest_key"].astype(np.uint64)
         self._offsets = params["offsets"].astype(np.int64)
         self._mix = params["mix"].astype(np.uint64)
-        shape = tuple(params["shape"].tolist())
-        self._parts = Parts(shape, float(params["scale"][0]), self._key) if is_picture(shape) else None
+        self._parts = parts_of(params)
         #: Parts in common from which on pictures are near in every view; 0 if rows have none.
         self.least_equal = int(params["least_equal"])
         #: Bands in which each row is compared.
-        self.bands = BANDS + bool(self.least_equal)
+        self.bands = BANDS + (self._parts is not None)
         radii, rates = params["radii"].astype(np.float64), params["rates"].astype(np.float64)
         if (self._parts is None) != (self.least_equal == 0):
             raise ValueError("pictures, and nothing else, must have parts")
@@ -134,8 +132,7 @@ class Fingerprints:
         client = np.unique(np.array(some.clients), return_inverse=True)[1]
         copies = digests(some.x, params["digest_key"])
         params |= {"radii": np.stack(fit_meeting(z, copies, client, some.labels)), "rates": np.array(RATES)}
-        if is_picture(tuple(clean.shape)):
-            parts = Parts(tuple(clean.shape), float(params["scale"][0]), params["digest_key"])
+        if (parts := parts_of(params)) is not None:
             params["least_equal"] = np.array(fit_least_equal(parts.hashes(some.x), copies, client))
         return params
 

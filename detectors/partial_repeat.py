@@ -57,7 +57,6 @@ class PartialRepeat(Queries):
     def __init__(self, params: Params) -> None:
         super().__init__(params)
         self._bits = params["block_bits"].astype(np.float64)
-        self._picture = is_picture(tuple(params["shape"].tolist()))
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -99,7 +98,7 @@ class PartialRepeat(Queries):
             queries["blocks"],
             self.memory.owned,
             RING,
-            self._picture,
+            self._parts is not None,
             self._bits,
             bits,
             equal,

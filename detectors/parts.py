@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.batch import IntArray
+from detectors.contract import Params
 from detectors.detail import BLOCKS
 from detectors.kernels.parts import least_runs
-from detectors.pictures import as_images
+from detectors.pictures import as_images, is_picture
 from detectors.rows import Inputs
 
 #: Pixels of a run, and the changes between them; fewer in pictures that are not as high or as wide.
@@ -48,6 +49,14 @@ class Parts:
         pixels = np.ascontiguousarray(x, dtype=np.float32)
         least_runs(pixels, self._per_step, self._starts, self._strides, self._length, self._keys, out)
         return out
+
+
+def parts_of(params: Params) -> Parts | None:
+    """Those of inputs of ``shape`` in units of ``scale``, with ``digest_key``; None if they are no pictures."""
+    shape = tuple(params["shape"].tolist())
+    if not is_picture(shape):
+        return None
+    return Parts(shape, float(params["scale"][0]), params["digest_key"].astype(np.uint64))
 
 
 def fit_least_equal(hashes: npt.NDArray[np.uint8], digests: IntArray, client: IntArray) -> int:

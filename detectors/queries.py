@@ -17,7 +17,7 @@ from detectors.history import Entries, History
 from detectors.kernels.block_digests import block_digests
 from detectors.kernels.neighbours import fresh
 from detectors.outline import amplitudes, outline_weights
-from detectors.parts import Parts
+from detectors.parts import parts_of
 from detectors.pictures import is_picture
 from detectors.rows import Inputs, Measures, Rows
 from detectors.scale import Scale
@@ -72,8 +72,8 @@ class Queries:
         self._scale = Scale(params)
         self._digest_key = params["digest_key"].astype(np.uint64)
         self._block = params["block"].astype(np.int64)
-        shape = tuple(params["shape"].tolist())
-        self._parts = Parts(shape, float(params["scale"][0]), self._digest_key) if is_picture(shape) else None
+        #: Of pictures; other inputs have blocks.
+        self._parts = parts_of(params)
         weights = [params[name].astype(np.float64) for name in ("detail_weights", "outline_weights")]
         self._weights = np.concatenate([params["signs"][:DIMS].astype(np.float64), *weights])
         self._outline_scale = params["outline_scale"].astype(np.float64)
@@ -99,7 +99,7 @@ class Queries:
             "signs": signs,
             "detail_weights": detail_weights(signs, clean.shape),
             "shape": np.array(clean.shape, dtype=np.int64),
-            "block": block_of_feature(d, np.random.default_rng([seed, 1])),
+            "block": block_of_feature(0 if is_picture(clean.shape) else d, np.random.default_rng([seed, 1])),
             "digest_key": digest_key(seed, d),
             "detail_floor": np.array(1.0),
             "outline_weights": outline_weights(clean.shape),

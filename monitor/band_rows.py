@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from detectors.band_entries import EMPTY, ENTRY, Entries, joined
 from detectors.batch import EventBatch
+from detectors.detail import BLOCKS
 from detectors.fingerprints import BANDS, DIMS, Prints, ranks
 from detectors.run_ranks import run_ranks, runs
 from detectors.texts import Texts
@@ -20,7 +21,7 @@ from monitor.event import ANONYMOUS
 QUOTA: Final = 4
 
 #: Two of a picture's parts each.
-_PARTS: Final = 8
+_PARTS: Final = BLOCKS // 2
 #: A row before it is sent to its bands, and one that is a picture.
 BAND_ROW: Final = np.dtype(
     [("cells", "<i8", (BANDS,)), ("digest", "<i8"), ("ts", "<f8"), ("label", "<i4"), ("z", "<i2", (DIMS,))]

@@ -17,14 +17,14 @@ _FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
 
 @kernel
 def standardise(x: Array, median: Array, scale: Array, limit: float, steps: float, out: Array) -> None:
-    """``out = round((x - median) / scale, to 1 / steps)``, within ``±limit``; 0 for NaN."""
+    """``out = round((x - median) / scale, to 1 / steps)``, within ``±limit``; 0 for NaN. ``steps`` a power of two."""
+    step, most = 1.0 / steps, limit * steps
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
-            z = (np.float64(x[i, j]) - median[j]) / scale[j]
-            z = 0.0 if z != z else z  # NaN
-            z = -limit if z < -limit else z
-            z = limit if z > limit else z
-            out[i, j] = np.rint(z * steps) / steps
+            z = np.rint((np.float64(x[i, j]) - median[j]) / scale[j] * steps)
+            z = -most if z < -most else z
+            z = most if z > most else z
+            out[i, j] = z * step if z == z else 0.0  # NaN is not itself
 
 
 @kernel
@@ -33,18 +33,28 @@ def value_shares(x: Array, low: float, high: float, out: Array) -> None:
 
     ``x (n, d)``, ``out (n, 2 + parts)``. NaN is in none of them.
     """
-    parts = out.shape[1] - 2
+    d, parts = x.shape[1], out.shape[1] - 2
+    at = np.empty(d, dtype=np.int32)
+    # Neighbours often lie in the same part: with one count for both, the second would wait for the first.
+    counts = np.empty((2, parts + 3), dtype=np.int32)
     for i in range(x.shape[0]):
-        out[i] = 0.0
-        for j in range(x.shape[1]):
+        for j in range(d):  # no branches: they become vector instructions
             v = np.float64(x[i, j])
-            if v <= low:
-                out[i, 0] += 1.0
-            elif v >= high:
-                out[i, parts + 1] += 1.0
-            elif v == v:  # no NaN
-                out[i, 1 + min(int((v - low) / (high - low) * parts), parts - 1)] += 1.0
-        out[i] /= x.shape[1]
+            share = (v - low) / (high - low) * parts
+            share = max(share, np.float64(0.0))
+            share = min(share, np.float64(parts - 1))
+            part = 1 + np.int32(share)
+            part = np.int32(0) if v <= low else part
+            part = np.int32(parts + 1) if v >= high and v > low else part
+            at[j] = part if v == v else np.int32(parts + 2)
+        counts[:] = 0
+        for j in range(d // 2):
+            counts[0, at[2 * j]] += 1
+            counts[1, at[2 * j + 1]] += 1
+        if d % 2:
+            counts[0, at[d - 1]] += 1
+        for k in range(parts + 2):
+            out[i, k] = (counts[0, k] + counts[1, k]) / d
 
 
 @kernel

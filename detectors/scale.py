@@ -24,9 +24,11 @@ class Scale:
     else the standard deviation, else 1.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, centre: FloatArray | float = 0.0) -> None:
+        """``centre``, on the grid, is taken off ``z``."""
         self._median = params["median"].astype(np.float64)
         self._scale = params["scale"].astype(np.float64)
+        self._centre = np.ascontiguousarray(np.broadcast_to(np.float64(centre), self._median.shape))
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
@@ -51,5 +53,5 @@ class Scale:
 
     def __call__(self, x: npt.NDArray[np.float32]) -> FloatArray:
         z = np.empty(x.shape)
-        standardise(np.ascontiguousarray(x), self._median, self._scale, INPUT_LIMIT, 1.0 / INPUT_STEP, z)
+        standardise(np.ascontiguousarray(x), self._median, self._scale, self._centre, INPUT_LIMIT, 1.0 / INPUT_STEP, z)
         return z

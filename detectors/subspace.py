@@ -28,6 +28,7 @@ class Subspace:
     """Principal directions (Pearson 1901) of standardised clean inputs ``z`` about their mean ``m``.
 
     Attributes:
+        centred: gives ``z - m`` of inputs, ``(n, d)``.
         leading: how many of the first directions hold 90 % of the variance, at most 24 and half of the features.
         variance: of each direction, ``(q,)``, at least 1 % of the mean variance per feature.
         beyond: how many directions there are past the q known ones; ``beyond_variance``: their mean, floored likewise.
@@ -37,9 +38,8 @@ class Subspace:
     PARAMS: Final = ("median", "scale", "mean", "weights", "variance", "leading", "beyond_variance")
 
     def __init__(self, params: Params) -> None:
-        self._scale = Scale(params)
+        self.centred: Final = Scale(params, params["mean"].astype(np.float64))
         self._weights = params["weights"].astype(np.float64)
-        self._mean = params["mean"].astype(np.float64)
         self.leading = int(params["leading"])
         self.variance = params["variance"].astype(np.float64)
         self.beyond = self._weights.shape[1] - len(self._weights)
@@ -67,12 +67,6 @@ class Subspace:
             "leading": np.array(leading),
             "beyond_variance": np.array(max(beyond, floor)),
         }
-
-    def centred(self, x: npt.NDArray[np.float32]) -> FloatArray:
-        """``z - m``, ``(n, d)``."""
-        z = self._scale(x)
-        z -= self._mean
-        return z
 
     def coefficients(self, centred: FloatArray) -> FloatArray:
         """Along each direction, ``(n, q)``; exact, whatever the number of rows."""

@@ -16,15 +16,19 @@ _FNV_OFFSET: Final = np.uint64(0xCBF29CE484222325)
 
 
 @kernel
-def standardise(x: Array, median: Array, scale: Array, limit: float, steps: float, out: Array) -> None:
-    """``out = round((x - median) / scale, to 1 / steps)``, within ``±limit``; 0 for NaN. ``steps`` a power of two."""
+def standardise(x: Array, median: Array, scale: Array, centre: Array, limit: float, steps: float, out: Array) -> None:
+    """``out = z - centre`` with ``z = round((x - median) / scale, to 1 / steps)``, within ``±limit``; 0 for NaN.
+
+    ``steps`` must be a power of two.
+    """
     step, most = 1.0 / steps, limit * steps
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             z = np.rint((np.float64(x[i, j]) - median[j]) / scale[j] * steps)
             z = -most if z < -most else z
             z = most if z > most else z
-            out[i, j] = z * step if z == z else 0.0  # NaN is not itself
+            z = z * step if z == z else 0.0  # NaN is not itself
+            out[i, j] = z - centre[j]
 
 
 @kernel

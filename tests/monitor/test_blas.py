@@ -12,6 +12,20 @@ import pytest
 
 from monitor.blas import VARIABLE, choose, instructions_of, kernels_for
 
+#: Prints what the shipped traffic leads to.
+JUDGED = """
+import sys
+from monitor.core import load_core
+from monitor.settings import Detection, Settings
+from replay.demo.workspace import shipped
+from replay.in_process import replay_in_process
+from replay.recording import read_recording
+import msgspec
+events = list(read_recording(shipped("demo.jsonl.zst")))[:4000]
+core = load_core(Settings(detection=Detection(baseline=sys.argv[1])))
+print(msgspec.json.encode(replay_in_process(events, core).findings).decode())
+"""
+
 AVX2 = "fpu sse2 avx avx2 fma"
 AVX512 = f"{AVX2} avx512f avx512cd avx512bw avx512dq avx512vl"
 
@@ -78,3 +92,14 @@ def test_the_command_line_has_numpy_loaded_with_the_kernels_chosen() -> None:
     assert wanted == chosen.get(VARIABLE)
     assert running
     assert wanted is None or set(running) == {wanted}
+
+
+def test_findings_are_the_same_to_the_last_digit_whatever_the_kernels(baseline: Path) -> None:
+    def judged(environ: dict[str, str]) -> str:
+        command = [sys.executable, "-c", JUDGED, str(baseline)]
+        return subprocess.run(command, env=environ, capture_output=True, check=True, text=True).stdout
+
+    others = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    best = judged(others)
+    assert len(json.loads(best)) > 2
+    assert judged({**others, VARIABLE: "Prescott"}) == best

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ from bench.stream.goals import Run
 _T = TypeVar("_T")
 
 
+def settle() -> None:
+    """For a process that measures: one thread, and no warnings that the toolbox finds no deep-learning libraries."""
+    threadpool_limits(1)
+    warnings.simplefilter("ignore", UserWarning)
+
+
 @dataclass(frozen=True)
 class Asked:
     """``command``: the one that makes the same tables again."""
@@ -32,7 +39,7 @@ class Asked:
 
     def processes(self) -> ProcessPoolExecutor:
         """Of ``--jobs`` processes with one thread each."""
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), threadpool_limits, (1,))
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), settle)
 
     def each(self, work: Callable[[str, int], _T]) -> list[_T]:
         """What ``work`` gives of each data set and seed, in processes of its own; says when one is judged."""

@@ -9,13 +9,10 @@ Prints the table, keeps it in bench/RESULTS.md, and exits with 1 where a query c
 from __future__ import annotations
 
 import sys
-import warnings
 from statistics import median
 from typing import Final
 
-from threadpoolctl import threadpool_limits
-
-from bench.quality.command import asked
+from bench.quality.command import asked, settle
 from bench.quality.methods import DEFAULT_BUDGET, VEDETTE, calibrated, events_of, replayed, run_blacklight, run_prada
 from bench.quality.recordings import SETS, recorded
 from bench.results import Table
@@ -28,7 +25,6 @@ GOAL_US: Final = {784: 25.0, 0: 8.0}
 
 def measured(name: str, seed: int) -> dict[str, float]:
     """Microseconds of processor time a query, by method and traffic."""
-    warnings.simplefilter("ignore", UserWarning)  # the toolbox warns of deep-learning libraries that are not here
     recording = recorded(name, seed)
     events, innocent = events_of(recording.attacked), recording.truth.honest
     honest = [event for event in events if event.client_id in innocent]
@@ -43,11 +39,11 @@ def measured(name: str, seed: int) -> dict[str, float]:
 def main() -> None:
     args = asked("bench.quality.cost", __doc__, SETS, 1, quick_set=0)
     by_set: dict[str, list[dict[str, float]]] = {}
-    with threadpool_limits(1):
-        for name in args.sets:
-            for seed in range(1, args.seeds + 1):
-                by_set.setdefault(name, []).append(measured(name, seed))
-                print(f"measured: {name}, seed {seed}", file=sys.stderr, flush=True)
+    settle()
+    for name in args.sets:
+        for seed in range(1, args.seeds + 1):
+            by_set.setdefault(name, []).append(measured(name, seed))
+            print(f"measured: {name}, seed {seed}", file=sys.stderr, flush=True)
     columns = list(by_set[args.sets[0]][0])
     table = Table(
         "quality-cost",

@@ -7,7 +7,6 @@ Prints the table and keeps it in bench/RESULTS.md. ``--quick``: one seed of one 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -37,7 +36,6 @@ class First:
 
 def firsts(data_set: str, seed: int) -> list[First]:
     """Of one recording."""
-    warnings.simplefilter("ignore", UserWarning)  # the toolbox warns of deep-learning libraries that are not here
     recording = recorded(data_set, seed)
     truth = recording.truth
     looked_at = {account for attacker in _plain(truth) for account in attacker.accounts}

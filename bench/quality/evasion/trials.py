@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -23,7 +22,6 @@ ATTACKS: Final = ("hopskipjump", "simba")
 
 def trials(data_set: str, seeds: int, quick: bool = False) -> list[Trial]:
     """``seeds`` campaigns of each attack and strategy. Calibration is done once."""
-    warnings.simplefilter("ignore", UserWarning)  # the toolbox warns of deep-learning libraries that are not here
     baseline = calibrated(clean_recording(data_set, 1))
     pictures = the_data_set(data_set).space.is_picture
     strategies = [strategy for strategy in (FEW if quick else STRATEGIES) if strategy.fits(pictures)]

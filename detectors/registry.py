@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import Final, Protocol
 
 from detectors.batch import EventBatch
+from detectors.bisection import Bisection
 from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
@@ -53,6 +54,7 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     NearDuplicate,
     NoiseFloor,
     PartialRepeat,
+    Bisection,
     Trajectory,
     Variants,
     UnseenValues,

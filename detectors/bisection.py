@@ -61,10 +61,10 @@ class Bisection(Queries):
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
         mine = rows.up_to(row)
         ratio, back = self._halfway(mine)
-        if ratio[-1] < 0:
+        if ratio[-1] <= 0:
             return {}
         return {
-            "off_half_way": figure(0.5 / np.sqrt(max(float(ratio[-1]), 1.0))),
+            "off_half_way": figure(0.25 / np.sqrt(float(ratio[-1]))),  # in shares of the way from a to b
             "queries_ago": back[-1].tolist(),
             "queries_compared": self.known(rows, row),
         }

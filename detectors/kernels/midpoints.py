@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import numpy.typing as npt
 from detectors.kernels.compiled import kernel
 
 Array = npt.NDArray[Any]
+
+#: More than rounding can take from a bound, so that the best of all is found in whatever order they are looked at.
+_SLACK: Final = np.float32(1.000001)
 
 
 @kernel
@@ -59,7 +62,7 @@ def halfway(
                 w4, w5, w6, w7 = way[4, :m], way[5, :m], way[6, :m], way[7, :m]
                 for i in range(min(latest, m)):
                     a = (total - 1 - i) % ring
-                    enough = length[a] / best
+                    enough = length[a] / best * _SLACK
                     a0, a1, a2, a3, a4, a5, a6, a7 = w0[a], w1[a], w2[a], w3[a], w4[a], w5[a], w6[a], w7[a]
                     better = np.int32(0)
                     for j in range(m):  # no branches and no place to keep: it becomes vector instructions
@@ -67,13 +70,15 @@ def halfway(
                         left += (a4 + w4[j]) ** 2 + (a5 + w5[j]) ** 2 + (a6 + w6[j]) ** 2 + (a7 + w7[j]) ** 2
                         better += np.int32(left < enough)
                     if better:
-                        for j in range(m):
+                        for ago in range(m):
+                            j = (total - 1 - ago) % ring
                             left = np.float32(0.0)
                             for k in range(8):
                                 left += (way[k, a] + way[k, j]) ** 2
-                            if left * best < length[a]:
-                                best = length[a] / left  # infinite for exactly half
-                                back[row, 0], back[row, 1] = i + 1, (total - 1 - j) % ring + 1
+                            found = length[a] / left  # infinite for exactly half
+                            if found > best:
+                                best = found
+                                back[row, 0], back[row, 1] = i + 1, ago + 1
                 ratio[row] = best if back[row, 0] else 0.0
             at = total % ring
             for k in range(8):

@@ -352,7 +352,7 @@ def test_disabled_detectors_are_not_asked() -> None:
 
 
 def test_state_of_disabled_detectors_is_left_aside() -> None:
-    full, fewer = panel(), panel(disabled=["rate", "coverage"])
+    full, fewer = panel(), panel(disabled=["rate", "coverage", "confidence"])
     first, second = cut(bisection("client:a"), [5])
     full.step(first, divert_none)
     fewer.restore(full.delta())  # type: ignore[arg-type]  # the first delta drops nothing

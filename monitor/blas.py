@@ -1,14 +1,14 @@
 """Which kernels OpenBLAS runs: those of the instructions that the processor has.
 
 OpenBLAS, which numpy and scipy bring along, chooses by the processor's model. One that is newer than the library is
-taken for a Prescott of 2004, and products of matrices take four times as long: so does the OpenBLAS 0.3.21 of numpy
+taken for a Prescott of 2004, and products of matrices take several times as long: so does the OpenBLAS 0.3.21 of numpy
 1.24 with Intel's servers from 2023 on. ``OPENBLAS_CORETYPE`` tells it; it is read once, when numpy is loaded
 (OpenBLAS, "Switching Subarchitecture Dynamically"). Results do not depend on it (``detectors.exact``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +26,12 @@ def kernels_for(instructions: Collection[str]) -> str | None:
     return next((name for name, needed in _KERNELS.items() if needed <= set(instructions)), None)
 
 
-def instructions_of(cpuinfo: str) -> list[str]:
-    """What the first processor of a Linux ``cpuinfo`` can do; nothing if that is not said, as on other machines."""
-    flags = (line.partition(":")[2] for line in cpuinfo.splitlines() if line.startswith("flags"))
+def instructions_of(cpuinfo: Iterable[str]) -> list[str]:
+    """What the first processor can do by the lines of a Linux ``cpuinfo``, which are read no further than that.
+
+    Nothing if it is not said, as on other machines.
+    """
+    flags = (line.partition(":")[2] for line in cpuinfo if line.startswith("flags"))
     return next(flags, "").split()
 
 
@@ -37,7 +40,8 @@ def choose(environ: MutableMapping[str, str], cpuinfo: Path = _CPUINFO) -> None:
     if VARIABLE in environ:
         return
     try:
-        kernels = kernels_for(instructions_of(cpuinfo.read_text("utf-8", "replace")))
+        with cpuinfo.open(encoding="utf-8", errors="replace") as lines:
+            kernels = kernels_for(instructions_of(lines))
     except OSError:  # no Linux, or no right to read it
         return
     if kernels:

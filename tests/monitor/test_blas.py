@@ -54,7 +54,7 @@ def test_the_fastest_kernels_whose_instructions_are_there(instructions: str, ker
     ],
 )
 def test_instructions_are_those_of_the_first_processor(cpuinfo: str, instructions: list[str]) -> None:
-    assert instructions_of(cpuinfo) == instructions
+    assert instructions_of(cpuinfo.splitlines()) == instructions
 
 
 def test_a_choice_in_the_environment_stays(tmp_path: Path) -> None:

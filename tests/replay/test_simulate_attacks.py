@@ -23,8 +23,8 @@ def context(name: str, queries: int, **spec: float) -> AttackContext:
     return AttackContext(attacker, Oracle(served_model("digits"), queries), traffic_images("b"), Sensor.draw(rng), rng)
 
 
-def row_context(name: str, model: str, queries: int) -> AttackContext:
-    attacker = Attacker("x", name, model, "192.0.2.9", 0.0, queries, 5.0, targets=2)
+def row_context(name: str, model: str, queries: int, targets: int = 2) -> AttackContext:
+    attacker = Attacker("x", name, model, "192.0.2.9", 0.0, queries, 5.0, targets=targets)
     rng, served = np.random.default_rng(5), served_model(model)
     return AttackContext(attacker, Oracle(served, queries), served.data.split.b, served.data.device(rng), rng)
 
@@ -46,7 +46,7 @@ def test_every_attack_sends_valid_queries_within_its_budget_and_repeats_with_its
     assert split_label(ATTACKS[name].label(name)) == (ATTACKS[name].family, name)
 
 
-@pytest.mark.parametrize("model", ["tumours", "claims"])
+@pytest.mark.parametrize("model", ["tumours", "claims", "embeddings"])
 @pytest.mark.parametrize("name", sorted(set(ATTACKS) - {"pgd", "fgm"}))
 def test_every_attack_sends_rows_that_a_table_service_takes_or_says_that_it_is_one_on_pictures(
     name: str, model: str
@@ -104,6 +104,13 @@ def test_membership_candidates_are_training_examples_and_others_in_turn() -> Non
     assert sent[49].tobytes() in traffic
 
 
+def test_membership_candidates_are_encoded_as_the_service_takes_them() -> None:
+    sent = queries_of(row_context("membership-noise", "embeddings", 98))
+    data = served_model("embeddings").data
+    for query, part in ((sent[0], data.split.train), (sent[49], data.split.b)):
+        assert np.abs(data.encoded(part.x) - query).max(axis=1).min() < 2e-4
+
+
 @pytest.mark.parametrize("name", ["pgd", "fgm"])
 def test_white_box_queries_fool_the_model_and_lie_within_eps_of_a_picture(name: str) -> None:
     sent = queries_of(context(name, 20, eps=0.25))
@@ -137,6 +144,18 @@ def test_iterative_attacks_share_their_budget_among_targets(name: str) -> None:
     assert len(oracle.begun) == 3
     assert oracle.begun[1] <= 30
     assert oracle.begun[2] <= 60
+
+
+def test_searches_start_where_the_service_answers_otherwise() -> None:
+    """A library that has to look for such a start draws from a generator that no seed reaches."""
+    work = row_context("hopskipjump", "claims", 80, targets=40)
+    pairs: list[tuple[Array, Array]] = []
+    work.for_each_target(lambda picture, start: pairs.append((picture, start)))
+    assert len(pairs) == 40
+    pictures, starts = (work.space.to_wire(np.concatenate(side)) for side in zip(*pairs, strict=True))
+    answers, other_answers = (work.oracle.model.scores(x).argmax(axis=1) for x in (pictures, starts))
+    assert (answers != other_answers).all()
+    assert not work.oracle.queries
 
 
 def test_the_oracle_sends_what_it_may_and_then_ends() -> None:

@@ -60,7 +60,7 @@ Array = npt.NDArray[np.float64]
 def queries(data: DataSet, honest: EventBatch, rng: np.random.Generator, noise: float, ordinary: float) -> Array:
     """One attacker's requests on the wire, ``(QUERIES, d)``: no candidate twice."""
     count = round(QUERIES * (1.0 - ordinary))
-    train, rest = data.split.train.x, data.split.b.x
+    train, rest = data.encoded(data.split.train.x), data.encoded(data.split.b.x)
     half = min(count // 2, len(train), len(rest))
     candidates = np.concatenate([rows[rng.permutation(len(rows))[:half]] for rows in (train, rest)])
     unit = data.space.to_unit(candidates[rng.permutation(len(candidates))])
@@ -131,7 +131,7 @@ def honest_rows(recording: Recorded) -> EventBatch:
 
 def judge(name: str, seed: int, table: Table) -> None:
     recording, data = recorded(name, seed), data_set(name)
-    sketch = sketch_rows(data.split.train.x, _SALT, data.space.shape)
+    sketch = sketch_rows(data.encoded(data.split.train.x), _SALT, data.space.shape)
     [clean] = clean_batches([recording.clean]).batches.values()
     if (share := sketch.hit_share(clean)) > MOST_COMMON:
         why = f"left out: {share:.0%} of the clean requests are training records"

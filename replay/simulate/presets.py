@@ -88,7 +88,7 @@ def _demo_small() -> Scenario:
 
 
 _PRESETS: Final[dict[str, Callable[[], Scenario]]] = {"demo": _demo, "clean": _clean, "demo-small": _demo_small}
-for _model in ("mnist", "tumours", "claims"):
+for _model in ("mnist", "tumours", "claims", "embeddings"):
     _PRESETS[_model] = partial(query_patterns.attacked, _model)
     _PRESETS[f"{_model}-clean"] = partial(query_patterns.clean, _model)
 

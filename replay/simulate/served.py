@@ -20,6 +20,7 @@ MODELS: Final = {
     "mnist": ("mnist", "1", 1),
     "tumours": ("tumours", "1", 1),
     "claims": ("claims", "1", 1),
+    "embeddings": ("embeddings", "1", 1),
 }
 
 

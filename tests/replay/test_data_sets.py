@@ -8,7 +8,8 @@ from replay.simulate import MissingExtraError
 from replay.simulate.datasets import DATA_SETS, data_set
 from replay.simulate.datasets import bundled as bundled_files
 from replay.simulate.datasets.claims import COLUMNS
-from replay.simulate.datasets.examples import split
+from replay.simulate.datasets.embeddings import train_encoder
+from replay.simulate.datasets.examples import Examples, split
 from replay.simulate.datasets.space import row_space
 from replay.simulate.served import served_model
 
@@ -20,6 +21,7 @@ from replay.simulate.served import served_model
         ("mnist", (28, 28), 10, 0.9),
         ("tumours", (30,), 2, 0.93),
         ("claims", (7,), 3, 0.55),
+        ("embeddings", (64,), 10, 0.92),
     ],
 )
 def test_models_are_really_trained_on_what_is_never_sent(
@@ -30,11 +32,11 @@ def test_models_are_really_trained_on_what_is_never_sent(
     assert data.space.classes == classes
     for pool in ("a", "b"):
         examples = data.split.pool(pool)
-        assert (model.scores(examples.x).argmax(axis=1) == examples.y).mean() > right
+        assert (model.scores(data.encoded(examples.x)).argmax(axis=1) == examples.y).mean() > right
 
 
 def test_all_are_listed() -> None:
-    assert set(DATA_SETS) == {"digits", "mnist", "tumours", "claims"}
+    assert set(DATA_SETS) == {"digits", "mnist", "tumours", "claims", "embeddings"}
     with pytest.raises(KeyError):
         data_set("x")
 
@@ -79,6 +81,43 @@ def test_a_digit_written_again_is_another_picture_of_the_same_digit() -> None:
     assert 0.0 <= shots.min() <= shots.max() <= 1.0
 
 
+def test_embeddings_have_length_1_whoever_sends_them() -> None:
+    data = data_set("embeddings")
+    device = data.device(np.random.default_rng(1), 0.07)
+    seen = np.stack([device.capture(picture, 0.0) for picture in data.split.b.x[:100]])
+    for rows in (seen, data.encoded(data.split.train.x)):
+        assert rows.shape[1:] == data.space.shape
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0)
+    assert np.all(seen != 0.0)
+    assert (served_model("embeddings").scores(seen).argmax(axis=1) == data.split.b.y[:100]).mean() > 0.8
+
+
+def test_a_camera_that_sends_embeddings_changes_as_its_scene_does() -> None:
+    data = data_set("embeddings")
+    device = data.device(np.random.default_rng(4))
+    one, other = (data.split.b.x[data.split.b.of_class(label)[0]] for label in (3, 8))
+    frames = [device.capture(device.between(one, other, blend), 0.0, True) for blend in np.linspace(0.0, 1.0, 31)]
+    steps = np.linalg.norm(np.diff(frames, axis=0), axis=1)
+    assert 0.0 < steps.min() <= steps.max() < 0.3 * np.linalg.norm(frames[-1] - frames[0])
+
+
+def test_encoder_and_devices_are_the_same_each_time() -> None:
+    pictures = data_set("embeddings").split
+    few = Examples(pictures.train.x[::10], pictures.train.y[::10])
+    encoders = [train_encoder(few) for _ in range(2)]
+    np.testing.assert_array_equal(encoders[0](pictures.b.x), encoders[1](pictures.b.x))
+    devices = [data_set("embeddings").device(np.random.default_rng(2)) for _ in range(2)]
+    for picture in pictures.b.x[:20]:
+        np.testing.assert_array_equal(devices[0].capture(picture, 0.0), devices[1].capture(picture, 0.0))
+
+
+def test_no_embedding_is_in_two_parts() -> None:
+    data = data_set("embeddings")
+    parts = [data.encoded(part.x).round(4) for part in (data.split.train, data.split.a, data.split.b)]
+    together = [row.tobytes() for rows in parts for row in np.unique(rows, axis=0)]
+    assert len(set(together)) == len(together)
+
+
 def test_forms_take_whole_numbers_and_ticked_boxes() -> None:
     data = data_set("claims")
     form = data.device(np.random.default_rng(1), 0.07)
@@ -108,7 +147,7 @@ def test_without_its_package_a_data_set_names_the_extra(name: str, monkeypatch: 
 
 
 def test_foreign_rows_fill_the_cube_and_are_not_the_data() -> None:
-    for name in ("tumours", "mnist"):
+    for name in ("tumours", "mnist", "embeddings"):
         data = data_set(name)
         rows = data.foreign(200)
         assert rows.shape == (200, data.space.features)

@@ -28,7 +28,7 @@ def of(events: list[Event], client: str) -> list[Event]:
     return [event for event in events if event.client_id == client]
 
 
-@pytest.mark.parametrize("model", ["mnist", "tumours", "claims"])
+@pytest.mark.parametrize("model", ["mnist", "tumours", "claims", "embeddings"])
 def test_every_attack_that_fits_comes_in_each_variant_and_ends_in_time(model: str) -> None:
     scenario = attacked(model)
     fitting = {
@@ -61,8 +61,9 @@ def test_iterative_attacks_are_those_that_search() -> None:
     assert not is_iterative("knockoff")
 
 
-def test_clean_traffic_shares_no_client_address_or_example_with_what_is_judged() -> None:
-    one, other = attacked("claims"), clean("claims")
+@pytest.mark.parametrize("model", ["claims", "embeddings"])
+def test_clean_traffic_shares_no_client_address_or_example_with_what_is_judged(model: str) -> None:
+    one, other = attacked(model), clean(model)
     assert one.pool != other.pool
     assert not {c.client for c in one.honest} & {c.client for c in other.honest}
     assert not {c.ip for c in one.honest} & {c.ip for c in other.honest}

@@ -68,11 +68,13 @@ def augmentation(context: AttackContext) -> None:
 
 def _for_each_candidate(context: AttackContext, probe: Callable[[Array], None], least: int) -> None:
     """Calls ``probe`` with member and non-member in turn while ``least`` queries are left; each has an even share."""
-    members = context.oracle.model.data.split.train
+    data = context.oracle.model.data
+    members = data.split.train
     candidates = max(context.spec.queries // least, 1)
     for number in range(candidates):
         source = members if number % 2 == 0 else context.images
-        candidate = context.space.to_unit(source.x[int(context.rng.integers(len(source)))])[0]
+        row = int(context.rng.integers(len(source)))
+        candidate = context.space.to_unit(data.encoded(source.x[row : row + 1]))[0]
         context.oracle.allow(context.oracle.left // (candidates - number))
         with suppress(BudgetSpent):
             probe(candidate)

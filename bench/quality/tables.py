@@ -26,16 +26,18 @@ GOAL_GROUPS: Final = 0.95
 GOAL_NAMED: Final = 0.80
 
 
-def publish_all(run: Run, scored: Sequence[Scored]) -> None:
+def publish_all(run: Run, scored: Sequence[Scored], of: str = "quality") -> None:
+    """Tables ``OF-found`` to ``OF-accounts``."""
     for table in (_found, _honest, _queries, _accounts):
-        run.publish(table(run, scored))
+        run.publish(table(run, scored, of))
 
 
-def _found(run: Run, scored: Sequence[Scored]) -> Table:
+def _found(run: Run, scored: Sequence[Scored], of: str) -> Table:
     others = [method for method in _methods(scored) if not method.startswith(VEDETTE)]
+    title = "Attackers found, with 95 % Wilson intervals; Vedette by variant"
     table = Table(
-        "quality-found",
-        "Attackers found, with 95 % Wilson intervals; Vedette by variant, peers over all variants",
+        f"{of}-found",
+        f"{title}, peers over all variants" if others else title,
         ("attack", *VARIANTS, "all", *others),
     )
     ours = list(_caught(scored, VEDETTE))
@@ -49,22 +51,22 @@ def _found(run: Run, scored: Sequence[Scored]) -> Table:
 
     for family, attack in sorted({(caught.attacker.family, caught.attacker.attack) for _, caught in ours}):
         found = row(f"{family}: {attack}", lambda _, c, attack=attack: c.attacker.attack == attack)
-        run.at_least(f"quality-found, {attack}", found, GOAL_FAMILY)
+        run.at_least(f"{of}-found, {attack}", found, GOAL_FAMILY)
     for family in sorted({caught.attacker.family for _, caught in ours}):
         row(f"**{family}**", lambda _, c, family=family: c.attacker.family == family)
     for data_set in dict.fromkeys(one.data_set for one in scored):
         row(f"**on {data_set}**", lambda one, _, data_set=data_set: one.data_set == data_set)
-    run.at_least("quality-found, all", row("**all**", lambda _, __: True), GOAL_FOUND)
+    run.at_least(f"{of}-found, all", row("**all**", lambda _, __: True), GOAL_FOUND)
     for variant in ("slowed", "interleaved"):
         mine = [caught for _, caught in ours if caught.attacker.variant == variant]
-        run.at_least(f"quality-found, {variant}", _rate(mine), GOAL_VARIANT)
+        run.at_least(f"{of}-found, {variant}", _rate(mine), GOAL_VARIANT)
     table.notes = "An attacker of 20 accounts is found when they are named as a group, or ten of them one by one."
     return table
 
 
-def _honest(run: Run, scored: Sequence[Scored]) -> Table:
+def _honest(run: Run, scored: Sequence[Scored], of: str) -> Table:
     table = Table(
-        "quality-honest",
+        f"{of}-honest",
         "Honest clients accused, of whatever it was, in eight hours of event time, with 95 % Poisson intervals",
         ("method", "accused", "share of clients a day", "who"),
     )
@@ -82,15 +84,15 @@ def _honest(run: Run, scored: Sequence[Scored]) -> Table:
         if method.startswith(VEDETTE):
             budget = float(method.rpartition(" ")[2]) if "budget" in method else DEFAULT_BUDGET
             # Few client-days cannot show a small rate: the budget is broken where even the interval lies above it.
-            run.at_most(f"quality-honest, {method}, low end", rate.low, budget)
+            run.at_most(f"{of}-honest, {method}, low end", rate.low, budget)
         if method == VEDETTE:
-            run.at_most("quality-honest, a day", rate.per_day, GOAL_HONEST_A_DAY)
+            run.at_most(f"{of}-honest, a day", rate.per_day, GOAL_HONEST_A_DAY)
     return table
 
 
-def _queries(run: Run, scored: Sequence[Scored]) -> Table:
+def _queries(run: Run, scored: Sequence[Scored], of: str) -> Table:
     table = Table(
-        "quality-queries",
+        f"{of}-queries",
         "Queries of an attack until it was found, camouflage left out; those never found count as the slowest",
         ("method", "attacks", "variant", "found", "median", "95th percentile", "median share of its queries"),
     )
@@ -117,17 +119,17 @@ def _queries(run: Run, scored: Sequence[Scored]) -> Table:
                     "not found" if np.isinf(share) else f"{share:.1%}",
                 )
                 if method == VEDETTE and variant == "plain" and iterative:
-                    run.at_most("quality-queries, iterative, median", middle, GOAL_ITERATIVE[0])
-                    run.at_most("quality-queries, iterative, 95th percentile", late, GOAL_ITERATIVE[1])
+                    run.at_most(f"{of}-queries, iterative, median", middle, GOAL_ITERATIVE[0])
+                    run.at_most(f"{of}-queries, iterative, 95th percentile", late, GOAL_ITERATIVE[1])
                 if method == VEDETTE and variant == "plain" and not iterative:
-                    run.at_most("quality-queries, extraction, median", middle, GOAL_EXTRACTION)
-                    run.at_most("quality-queries, extraction, share of its queries", share, GOAL_BUDGET_SHARE)
+                    run.at_most(f"{of}-queries, extraction, median", middle, GOAL_EXTRACTION)
+                    run.at_most(f"{of}-queries, extraction, share of its queries", share, GOAL_BUDGET_SHARE)
     return table
 
 
-def _accounts(run: Run, scored: Sequence[Scored]) -> Table:
+def _accounts(run: Run, scored: Sequence[Scored], of: str) -> Table:
     table = Table(
-        "quality-accounts",
+        f"{of}-accounts",
         "One attack spread over 20 accounts, each with its own addresses",
         ("method", "named as one group", "members named, mean", "honest members", "accounts accused otherwise"),
     )
@@ -141,9 +143,9 @@ def _accounts(run: Run, scored: Sequence[Scored]) -> Table:
             method, _of(groups.hits, groups.trials), f"{named:.0%}", str(strangers), _of(alone.hits, alone.trials)
         )
         if method == VEDETTE:
-            run.at_least("quality-accounts, named as one group", groups.share or 0.0, GOAL_GROUPS)
-            run.at_least("quality-accounts, members named", named, GOAL_NAMED)
-            run.at_most("quality-accounts, honest members", strangers, 0)
+            run.at_least(f"{of}-accounts, named as one group", groups.share or 0.0, GOAL_GROUPS)
+            run.at_least(f"{of}-accounts, members named", named, GOAL_NAMED)
+            run.at_most(f"{of}-accounts, honest members", strangers, 0)
     return table
 
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.answers import answer_codes, means_by_answer
+from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import params_digest
 from detectors.exact import figure
@@ -29,9 +30,6 @@ _STEP: Final = 6
 _LATEST: Final = 4
 #: Log odds beyond this count as this much: one strange input is one input.
 _MOST: Final = 4.0
-#: Clean rows that an answer must have to be judged by them, and most answers that are.
-_LEAST_ROWS: Final = 50
-_MOST_LABELS: Final = 256
 _FIT_ROWS: Final = 6000
 _STATE: Final = np.dtype(
     [("latest", "<i8", (_LATEST,)), ("sum", "<f8"), ("seen", "<i4"), ("count", "<i2"), ("rows", "<i2")]
@@ -74,7 +72,6 @@ class SyntheticBlocks(Made):
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
-        self._labels = params["answers"].astype(np.int64)
         self._usual = params["usual_odds"].astype(np.float64)
         self._walk_key = b"blocks " + self._odds_key
         self.memory = History(_STATE, 1)
@@ -87,13 +84,7 @@ class SyntheticBlocks(Made):
         blind = Made(params)
         alone = Rows(some, np.arange(len(some)))
         odds = np.clip(blind.odds(alone, np.arange(len(some))), -_MOST, _MOST)
-        labels, of, rows = np.unique(some.labels, return_inverse=True, return_counts=True)
-        means = np.bincount(of, odds) / rows
-        known = np.sort(np.argsort(-rows, kind="stable")[: min(_MOST_LABELS, np.count_nonzero(rows >= _LEAST_ROWS))])
-        return params | {
-            "answers": labels[known],
-            "usual_odds": round_sig(np.append(means[known], odds.mean())),
-        }
+        return params | {"usual_odds": means_by_answer(params["answers"], some.labels, odds)}
 
     def score(self, rows: Rows) -> FloatArray:
         return self._walked(rows).means
@@ -126,17 +117,11 @@ class SyntheticBlocks(Made):
         leaping(rows.order, rows.begins, places, _STEP, _LEAP, latest, seen, leaps)
         values = np.full(len(rows), np.nan)
         wanted = self.quiet(rows, np.flatnonzero(leaps))
-        values[wanted] = np.clip(self.odds(rows, wanted), -_MOST, _MOST) - self._usually(rows.batch.labels[wanted])
+        usual = self._usual[answer_codes(self.answers, rows.batch.labels[wanted])]
+        values[wanted] = np.clip(self.odds(rows, wanted), -_MOST, _MOST) - usual
         means = np.full(len(rows), np.nan)
         block_means(rows.order, rows.begins, values, BLOCK, LONGEST, sums, count, since, means)
         # What has been seen counts only up to the ring's length, and its place in the ring.
         states["latest"], states["sum"], states["count"], states["rows"] = latest, sums, count, since
         states["seen"] = np.where(seen < _LATEST, seen, _LATEST + seen % _LATEST)
         return _Walked(round_sig(means), states)
-
-    def _usually(self, labels: IntArray) -> FloatArray:
-        """m(y) of each label; of those that clean traffic hardly has, that of all clean rows."""
-        if not len(self._labels):
-            return np.full(len(labels), self._usual[-1])
-        at = np.minimum(np.searchsorted(self._labels, labels), len(self._labels) - 1)
-        return np.where(self._labels[at] == labels, self._usual[at], self._usual[-1])

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from row_traffic import PICTURE, batch, camera, foreign, honest, inputs, noisy
+from row_traffic import CLASSES, PICTURE, batch, camera, foreign, honest, inputs, noisy
 from scipy.ndimage import laplace
 
 from detectors.alone import Alone
@@ -163,3 +163,23 @@ def test_coverage_of_clean_inputs_is_the_distance_to_the_third_nearest() -> None
     expected = np.sort(np.linalg.norm(references - white, axis=1))[2] / np.sqrt(white.shape[1])
     measured = detector.explain(few.take(np.array([0])), 0)["distance"]
     assert measured == pytest.approx(expected, rel=1e-4)
+
+
+def test_coverage_is_the_distance_to_inputs_that_were_answered_alike() -> None:
+    """An ordinary input with the answer of another class is far from that class."""
+    clean = honest(1, rows=2000)
+    detector = Alone(Coverage(Coverage.fit(clean)))
+    rows = honest(2, rows=40, clients=40)
+    alike, other = detector.score(rows), detector.score(replace(rows, labels=(rows.labels + 1) % CLASSES))
+    assert np.nanmedian(other) > 1.5 * np.nanmedian(alike)
+    strange = detector.score(replace(rows, labels=np.full(40, 77)))
+    of_any = Alone(Coverage(Coverage.fit(replace(clean, labels=np.arange(2000))))).score(rows)
+    np.testing.assert_array_equal(strange, of_any)
+
+
+def test_references_are_shared_out_among_answers() -> None:
+    clean = honest(1, rows=2000)
+    params = Coverage.fit(clean)
+    answers, rows = np.unique(clean.labels, return_counts=True)
+    assert params["answers"].tolist() == answers.tolist()
+    assert np.diff(params["reference_ends"], prepend=0).tolist() == [*np.minimum(rows, 256).tolist(), 256]

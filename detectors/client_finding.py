@@ -42,7 +42,7 @@ def client_finding(
         model=batch.model,
         version=batch.versions[row],
         subject=subject,
-        severity=severity(info.attack, hits, opinions, agreeing=agreeing),
+        severity=severity(info.attack, hits, opinions, agreeing=agreeing, circumstantial=info.circumstantial),
         score=e_value,
         threshold=threshold,
         evidence={

@@ -1,65 +1,75 @@
-"""Low confidence: answers without a clear winner, one after the other."""
+"""Boundary hugging: answers without a clear winner, one after the other."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.answers import DOUBT_STEPS, NO_DOUBT, doubts, means_by_answer
+from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.regions import Regions
 from detectors.rows import Rows
 from detectors.subspace import Subspace
-
-#: Narrowest margin told apart: 2**-10, so s is at most 10.
-NARROWEST: Final = 2.0**-10
+from detectors.visits import Blocks, Visits
 
 
-class Confidence(Regions):
-    """Many adversarial examples, and all queries of a search along the boundary, are answered without conviction
-    (Hendrycks & Gimpel 2017, arXiv 1610.02136; boundary closeness: Kesarwani et al. 2018, arXiv 1711.07221):
+class Confidence(Visits):
+    """Whoever searches for a boundary, or for what the model knows least (uncertainty sampling: Papernot et al. 2017,
+    arXiv 1602.02697; boundary closeness: Kesarwani et al. 2018, arXiv 1711.07221), gets answers without conviction
+    (Hendrycks & Gimpel 2017, arXiv 1610.02136). One such answer is a hard input; eight in a row are not:
 
-        s = -log2 max(p_1 - p_2, 2^-10)
+        s = mean over a block of 8 leaps of  b_i - m(y_i),    b_i = -log2 max(p_1 - p_2, 2^-10)
 
-    with p_1 and p_2 the two largest class probabilities. No opinion on rows without at least two scores, nor in places
-    where the client was lately (``detectors.regions``): frames of one doubtful scene are one doubt.
+    with p_1 and p_2 the two largest class probabilities, and m(y) the mean of b over clean rows with the answer y: some
+    classes are harder than others, and a specialist sends one. Only leaps count (``detectors.regions``): frames of one
+    doubtful scene are one doubt.
 
-    A hard input is doubtful too, and so is everybody's after a shift: on its own this says little, so it is off unless
-    it is taken out of ``detection.disabled``.
+    No opinion without at least two scores. After a shift everybody's inputs are doubtful.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
         "confidence",
-        "1",
+        "2",
         Attack.EVASION,
-        "AML.T0043",
+        "AML.T0043.001",
         "answers without a clear winner, one after the other",
         lasting_cause=True,
+        circumstantial=True,
     )
-    #: Smallest difference in score that means anything: a margin a tenth narrower.
-    resolution: ClassVar[float] = 0.15
+    #: Smallest difference in score that means anything: margins a sixth narrower.
+    resolution: ClassVar[float] = 0.25
+    block: ClassVar[int] = 8
+    counted: ClassVar[Literal["entry", "leap"]] = "leap"
+    looked_at: ClassVar[Literal["coarse", "code", "answer"]] = "answer"
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self._usual = params["usual_doubt"].astype(np.float64)
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        return cls.with_planes(Subspace.fit(clean), clean)
+        params = cls.with_planes(Subspace.fit(clean), clean)
+        bits = _bits(doubts(clean, np.arange(len(clean))))
+        return params | {"usual_doubt": means_by_answer(params["answers"], clean.labels, bits)}
 
-    def score(self, rows: Rows) -> FloatArray:
-        new = self.entering(rows)
-        out = np.full(len(rows), np.nan)
-        out[new] = round_sig(-np.log2(np.maximum(_margin(rows.batch, new), NARROWEST)))
-        return out
+    def judge(self, blocks: Blocks) -> FloatArray:
+        codes, bits = self._read(blocks)
+        return round_sig(np.mean(bits - self._usual[codes], axis=1))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
-        margin = _margin(rows.batch, np.array([row]))[0]
-        return {} if np.isnan(margin) else {"margin": figure(margin)}
+        codes, bits = self._read(self.ended(rows, row))
+        if not len(bits) or np.isnan(bits).any():
+            return {}
+        margin, usual = (figure(2.0 ** -float(each.mean())) for each in (bits, self._usual[codes]))
+        return {"margin": margin, "usual_margin": usual, "inputs": self.block}
+
+    def _read(self, blocks: Blocks) -> tuple[Blocks, FloatArray]:
+        """Codes of the answers, and bits of doubt."""
+        return np.minimum(blocks & 0xFF, len(self.answers)), _bits(blocks >> 8)
 
 
-def _margin(batch: EventBatch, rows: IntArray) -> FloatArray:
-    """Largest less second largest class score, ``(k,)``; NaN where a row has fewer than two."""
-    if batch.scores is None or batch.scores.shape[1] < 2:
-        return np.full(len(rows), np.nan)
-    top = np.sort(batch.scores[rows].astype(np.float64), axis=1)[:, -2:]
-    return np.asarray(top[:, 1] - top[:, 0])
+def _bits(doubt: Blocks) -> FloatArray:
+    return np.where(doubt == NO_DOUBT, np.nan, doubt / DOUBT_STEPS)

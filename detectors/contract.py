@@ -24,6 +24,8 @@ class DetectorInfo:
     Attributes:
         lasting_cause: what makes a clean client hit may go on for as long as it is a client: the scene that its camera
             watches, the noise of its sensor, its habit. Calibration then takes less for innocent.
+        circumstantial: its evidence is what a client's requests are like as a whole, which an unusual but honest one
+            may share; no severity above medium unless another detector agrees.
     """
 
     name: str
@@ -32,6 +34,7 @@ class DetectorInfo:
     technique: str
     title: str
     lasting_cause: bool = False
+    circumstantial: bool = False
 
     @property
     def accuses(self) -> bool:

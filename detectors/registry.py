@@ -10,6 +10,8 @@ from detectors.bisection import Bisection
 from detectors.confidence import Confidence
 from detectors.contract import DetectorInfo, Params, RowDetector
 from detectors.coverage import Coverage
+from detectors.coverage_growth import CoverageGrowth
+from detectors.label_balance import LabelBalance
 from detectors.membership_hits import MembershipHits
 from detectors.near_duplicate import NearDuplicate
 from detectors.noise_floor import NoiseFloor
@@ -59,6 +61,8 @@ ROW_DETECTORS: Final[tuple[RowDetectorType, ...]] = (
     Variants,
     UnseenValues,
     Coverage,
+    CoverageGrowth,
+    LabelBalance,
     Synthetic,
     SyntheticBlocks,
     NoiseResidue,

@@ -140,8 +140,8 @@ class Groups(_Base, frozen=True):
 class Detection(_Base, frozen=True):
     baseline: str = ""
     false_alarms: FalseAlarms = FalseAlarms()
-    #: Names of detectors to leave out. ``confidence`` adds little to the others: it is off unless asked for.
-    disabled: tuple[str, ...] = ("confidence",)
+    #: Names of detectors to leave out.
+    disabled: tuple[str, ...] = ()
     alibi: tuple[AlibiDetector, ...] = ()
     #: Variable or file with a secret for ``vedette calibrate``: fingerprints and projections depend on it, so that
     #: nobody can work out which queries look alike to a detector. The baseline holds what follows from it.

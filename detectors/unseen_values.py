@@ -25,7 +25,10 @@ _MOST: Final = 4
 _FIT_ROWS: Final = 20_000
 #: A feature is a list if at most this share of clean values are known from one client alone.
 _UNSEEN_SHARE: Final = 0.02
+#: And if it has at most this many values, and so many clean rows to each: a measurement rounded to four decimals has
+#: in-between values all the same.
 _MOST_VALUES: Final = 4096
+_ROWS_A_VALUE: Final = 20
 _NAN: Final = np.float32(np.nan)
 _MEASURED: Final = np.dtype([("key", "<i8", (_MOST,)), ("bits", "<f8", (_MOST,))])
 
@@ -39,7 +42,7 @@ class UnseenValues:
 
     u_j is the share of clean rows whose value of j only one client ever sent, as Good and Turing (1953) estimate
     the probability of something unseen, with clients in place of words; a feature is taken for a list if u_j is
-    at most 2 %. Of a row, the first 4 unseen values count.
+    at most 2 %, and if there are 20 clean rows to a value. Of a row, the first 4 unseen values count.
 
     A value that the client sent lately counts no more (its last 32 unseen values are remembered): a new plan that the
     clean traffic did not know makes one hit a client, not one a row. Pictures have no lists, and no opinion.
@@ -72,7 +75,7 @@ class UnseenValues:
             pairs = np.unique(np.stack([index, client]), axis=1)[0]
             alone = np.bincount(pairs, minlength=len(values)) == 1
             share = (float(np.count_nonzero(alone[index])) + 1.0) / (len(rows) + 1.0)
-            if len(values) <= _MOST_VALUES and share <= _UNSEEN_SHARE:
+            if len(values) <= min(_MOST_VALUES, len(rows) // _ROWS_A_VALUE) and share <= _UNSEEN_SHARE:
                 lists.append((j, values, share))
         return {
             "feature": np.array([j for j, _, _ in lists], dtype=np.int64),

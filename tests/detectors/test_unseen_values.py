@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -72,6 +73,16 @@ def test_pictures_and_measurements_have_no_lists() -> None:
     for clean in (honest(1, shape=PICTURE), honest(1, shape=(6,))):
         kind = UnseenValues(UnseenValues.fit(clean))
         assert np.isnan(Alone(kind).score(clean)).all()
+
+
+def test_rounded_measurements_have_no_lists_however_many_share_their_values() -> None:
+    """Two hundred steps, and each known from several clients; but one in between is as good as its neighbours."""
+    rows = forms(1, rows=2400)
+    x = rows.x.copy()
+    x[:, 0] = np.round(np.random.default_rng(3).normal(0.0, 0.3, len(x)), 2)
+    lists = UnseenValues.fit(replace(rows, x=x))["feature"]
+    assert 0 not in lists
+    assert lists.tolist() == [j for j in UnseenValues.fit(rows)["feature"].tolist() if j]
 
 
 def test_state_is_bounded() -> None:

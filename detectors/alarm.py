@@ -10,11 +10,15 @@ weighted mean of the M is an e-detector (Shin, Ramdas, Rinaldo 2022, arXiv 2203.
 average run length of at least c opinions between false alarms, per client and detector. A row without an opinion adds
 no evidence.
 
+It has more. M is above 1 only from a hit on, which has probability p at most and makes it 1 + g(1 - p) / p: an opinion
+begins evidence of p + g(1 - p) on average, not of 1. So with s the weighted mean of p + g(1 - p), some 0.4, the average
+run length is at least c / s opinions. (M below 1 is at most 1 in the mean, which is nothing beside c.)
+
 ``log M`` is kept in whole units of 2**-20, each log L rounded down: sums of integers are exact, so evidence does not
 depend on how rows were cut into batches, and rounding down keeps the promise.
 
 Detectors also speak together. A mean of e-detectors is one itself, whatever they have to do with one another (Vovk &
-Wang 2021, arXiv 1912.06116): ``sum_d M_d`` is on average at most the number of opinions that all of them have had, so
+Wang 2021, arXiv 1912.06116): ``sum_d M_d`` is on average at most the evidence that all their opinions have begun, so
 ``sum_d M_d >= c`` keeps the same budget as a line at c for each, and is never later.
 """
 
@@ -57,6 +61,12 @@ class Tails:
         ok = self.levels.ndim == 1 and self.levels.shape == self.bounds.shape and len(self.levels) > 0
         if not ok or np.isnan(self.levels).any() or not np.all((self.bounds > 0) & (self.bounds < 1)):
             raise ValueError("tails need levels and as many bounds strictly between 0 and 1")
+
+    @property
+    def started(self) -> float:
+        """Evidence that an opinion of clean traffic begins on average, at most: the weighted mean of p + g(1 - p)."""
+        p, g = self.bounds[:, None], np.array(BETS)
+        return float(np.sum(bet_weights(len(self.bounds)) * (p + g * (1.0 - p))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +117,7 @@ class Alarm:
         self._levels = np.stack([t.levels for t in tails]) if tails else np.empty((0, 1))
         self._hit, self.miss = log_bets(bounds)
         self.shape = self._hit.shape
-        weights = np.outer(np.arange(1, self.shape[1] + 1), WEIGHTS)
-        self._weights = weights / weights.sum()
+        self._weights = bet_weights(self.shape[1])
         self._log_weights = np.floor(np.log(self._weights) * UNITS).astype(np.int64)
         self._least = int(np.floor(np.log(threshold) * UNITS))
         self.together = np.ones(len(tails), dtype=np.bool_) if together is None else np.array(together, dtype=np.bool_)
@@ -191,13 +200,20 @@ class Alarm:
         return Crossing(e, np.where(shares >= 1.0, shares, 0.0))
 
 
-def threshold(clients_per_day: float, opinions_per_client_day: float) -> float:
-    """The alarm's c: ``opinions_per_client_day / clients_per_day``, at least 100, to 6 digits.
+def threshold(clients_per_day: float, started_per_client_day: float) -> float:
+    """The alarm's c: ``started_per_client_day / clients_per_day``, at least 100, to 6 digits.
 
-    Each detector's average run length is at least c opinions; so a clean client of which all detectors together have
-    as many opinions a day as in the clean traffic is falsely found at most ``clients_per_day`` times a day.
+    ``started_per_client_day``: opinions times ``Tails.started``, of all detectors together. A clean client of which
+    they have as many opinions a day as in the clean traffic is then falsely found at most ``clients_per_day`` times a
+    day.
     """
-    return float(f"{max(opinions_per_client_day / clients_per_day, 100.0):.6g}")
+    return float(f"{max(started_per_client_day / clients_per_day, 100.0):.6g}")
+
+
+def bet_weights(levels: int) -> FloatArray:
+    """Weights of the bets in the mean, ``(levels, g)``; a level's is its rank."""
+    weights = np.outer(np.arange(1, levels + 1), WEIGHTS)
+    return np.asarray(weights / weights.sum())
 
 
 def log_bets(bounds: FloatArray) -> tuple[IntArray, IntArray]:

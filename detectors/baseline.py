@@ -59,9 +59,9 @@ class ModelBaseline:
     def rows_per_client_day(self) -> float:
         return self.rows / self.client_days
 
-    def opinions_per_client_day(self, detectors: Iterable[str]) -> float:
-        """Of these row detectors together. Raises KeyError."""
-        return sum(self.opinions[name] for name in detectors) / self.client_days
+    def started_per_client_day(self, detectors: Iterable[str]) -> float:
+        """Evidence that the opinions of these row detectors together begin (``Tails.started``). Raises KeyError."""
+        return sum(self.opinions[name] * self.tails[name].started for name in detectors) / self.client_days
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,7 +148,7 @@ def _model(
         days,
         width,
     )
-    c = threshold(clients_per_day, baseline.opinions_per_client_day(tails))
+    c = threshold(clients_per_day, baseline.started_per_client_day(tails))
     accusing = [kind.info.accuses for kind in row_detectors]
     alarm = Alarm([tails[kind.info.name] for kind in row_detectors], c, accusing)
     start = np.zeros((len(names), *alarm.shape), dtype=np.int64)

@@ -85,9 +85,11 @@ def test_bets_cannot_win_on_average_at_the_bound() -> None:
 
 
 def test_the_average_run_length_holds() -> None:
-    """Two million clean opinions at the very bound make at most 2,000,000 / c false alarms, chance allowed for."""
+    """Two million clean opinions at the very bound make at most 2,000,000 s / c false alarms, chance allowed for."""
     c = 2000.0
-    alarm = Alarm([Tails(np.array([0.0]), np.array([0.05]))], c)
+    tails = Tails(np.array([0.0]), np.array([0.05]))
+    assert tails.started == pytest.approx(0.05 + 0.95 * np.dot(BETS, WEIGHTS))
+    alarm = Alarm([tails], c)
     rng = np.random.default_rng(11)
     alarms, opinions, clients = 0, 0, 2000
     state = np.zeros((clients, *alarm.shape), dtype=np.int64)
@@ -100,7 +102,8 @@ def test_the_average_run_length_holds() -> None:
         state[crossed.any(axis=1)] = 0
         alarms += int(np.count_nonzero(crossed.any(axis=1)))
         opinions += 20 * clients
-    assert alarms <= opinions / c + 3.0 * math.sqrt(opinions / c)
+    expected = opinions * tails.started / c
+    assert alarms <= expected + 3.0 * math.sqrt(expected)
     assert alarms > 0
 
 

@@ -105,8 +105,8 @@ def test_derived_figures() -> None:
     model = example().models["Bäume/2"]
     assert model.d == 5
     assert model.rows_per_client_day == 400.0
-    assert model.opinions_per_client_day(["near_duplicate"]) == 380.0
-    assert model.opinions_per_client_day([]) == 0.0
+    assert model.started_per_client_day(["near_duplicate"]) == 380.0 * model.tails["near_duplicate"].started
+    assert model.started_per_client_day([]) == 0.0
 
 
 def test_saving_replaces_a_file_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

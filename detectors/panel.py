@@ -71,7 +71,7 @@ class Panel:
                 )
         names = [kind.info.name for kind in kinds]
         try:
-            self.threshold = threshold(clients_per_day, baseline.opinions_per_client_day(names))
+            self.threshold = threshold(clients_per_day, baseline.started_per_client_day(names))
             self._detectors: dict[str, RowDetector] = {k.info.name: k(baseline.params[k.info.name]) for k in kinds}
             accusing = [kind.info.accuses for kind in kinds]
             self._alarm = Alarm([baseline.tails[name] for name in names], self.threshold, accusing)
@@ -163,6 +163,11 @@ class Panel:
     def nbytes(self) -> int:
         """Memory that all clients take, about."""
         return self._state.total_nbytes()
+
+    def client_nbytes(self) -> dict[str, int]:
+        """Memory that each client takes, about."""
+        clients = self._state.clients
+        return dict(zip(clients, self._state.nbytes(clients.all()).tolist(), strict=True))
 
     def forget(self, clients: Iterable[str]) -> None:
         """Drop all state of clients."""

@@ -362,7 +362,7 @@ def test_state_of_disabled_detectors_is_left_aside() -> None:
 
 def test_a_baseline_of_other_versions_is_refused() -> None:
     old = replace(baseline(), versions={**baseline().versions, "coverage": "0"})
-    with pytest.raises(BaselineError, match="coverage 0, this version needs 1; calibrate again"):
+    with pytest.raises(BaselineError, match="coverage 0, this version needs 2; calibrate again"):
         Panel("m", old, BUDGET)
     with pytest.raises(BaselineError, match=r"noise_floor \(none\)"):
         Panel("m", replace(baseline(), versions={"near_duplicate": "2"}), BUDGET)
@@ -459,6 +459,15 @@ def test_memory_stays_within_its_bound() -> None:
     last = {client: blob for client, blob in free.snapshot().items() if client not in gone}
     assert bound.snapshot() == last
     assert bound.sweep(0.0) == []
+
+
+def test_memory_is_told_by_client() -> None:
+    watch = panel()
+    watch.step(traffic(), divert_none)
+    by_client = watch.client_nbytes()
+    assert by_client.keys() == watch.snapshot().keys()
+    assert sum(by_client.values()) == pytest.approx(watch.nbytes(), rel=0.05)
+    assert by_client["client:bisects"] > min(by_client.values())
 
 
 def test_forgotten_clients_are_gone_after_a_restart() -> None:

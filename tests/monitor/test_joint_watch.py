@@ -33,12 +33,14 @@ def traffic(attackers: int = ACCOUNTS, honest: int = 40, shifted: bool = False) 
     events: list[Event] = []
     for i in range(1200):
         ts = START + i * 0.1
-        row = clean().x[rng.integers(len(clean()), size=1)]
+        at = rng.integers(len(clean()), size=1)
+        row, answered = clean().x[at], np.asarray(clean().scores)[at]
         noise = rng.random((1, 64)).astype(np.float32)
         if i % 3 == 0 and attackers:
             events.append(event(i, ts, f"client:spread-{i // 3 % attackers}", noise))
         else:
-            events.append(event(i, ts, f"client:honest-{i * 7 % honest}", noise if shifted else row))
+            said = {} if shifted else {"scores": answered}
+            events.append(event(i, ts, f"client:honest-{i * 7 % honest}", noise if shifted else row, **said))
     return tuple(events)
 
 

@@ -65,7 +65,7 @@ torture: $(STAMP)  ## the stream under violence at full counts, on both brokers:
 bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed
 	@short=0; $(BIN)/python -m bench.quality.cost $(ARGS) || short=1; \
 	  $(BIN)/python -m bench.quality --jobs 2 $(ARGS) || short=1; \
-	  $(BIN)/python -m bench.quality.embeddings --jobs 2 || short=1; exit $$short
+	  $(BIN)/python -m bench.quality.embeddings --jobs 2 $(filter --quick,$(ARGS)) || short=1; exit $$short
 
 bench-streaming: $(STAMP)  ## workers on real brokers: speed, latency, memory, recovery; fails where a goal is missed
 	$(BIN)/python -m bench.streaming $(ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.rows import Rows
-from detectors.subspace import Subspace
-from detectors.visits import Blocks, Visits
+from detectors.visits import Blocks, Counted, Looked, Visits
 
 
 class Confidence(Visits):
@@ -42,8 +41,8 @@ class Confidence(Visits):
     #: Smallest difference in score that means anything: margins a sixth narrower.
     resolution: ClassVar[float] = 0.25
     block: ClassVar[int] = 8
-    counted: ClassVar[Literal["entry", "leap"]] = "leap"
-    looked_at: ClassVar[Literal["coarse", "code", "answer"]] = "answer"
+    counted: ClassVar[Counted] = "leap"
+    looked_at: ClassVar[Looked] = "answer"
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
@@ -51,7 +50,7 @@ class Confidence(Visits):
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        params = cls.with_planes(Subspace.fit(clean), clean)
+        params = cls.fit_regions(clean)
         bits = _bits(doubts(clean, np.arange(len(clean))))
         return params | {"usual_doubt": means_by_answer(params["answers"], clean.labels, bits)}
 

@@ -72,8 +72,8 @@ class Coverage(Regions):
         new = self.entering(rows)
         out = np.full(len(rows), np.nan)
         squared = self._squared_distance(self.located(rows)["white"][new], self.visits(rows)["code"][new])
-        off = self._length.excess(rows.batch.x[new]) if self._length.is_fixed else 0.0
-        out[new] = round_sig(np.sqrt(squared + self._foreign(rows, new) + off))
+        off_length = self._length.excess(rows.batch.x, new)
+        out[new] = round_sig(np.sqrt(squared + self._foreign(rows, new) + off_length))
         return out
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:

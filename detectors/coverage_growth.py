@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -10,9 +10,9 @@ from detectors.batch import EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
+from detectors.regions import Regions
 from detectors.rows import Rows
-from detectors.subspace import Subspace
-from detectors.visits import Blocks, Visits
+from detectors.visits import Blocks, Looked, Visits
 
 #: Coarse places: the lowest 8 signs of a place.
 COARSE: Final = 256
@@ -41,7 +41,7 @@ class CoverageGrowth(Visits):
     #: Smallest difference in score that means anything.
     resolution: ClassVar[float] = 0.05
     block: ClassVar[int] = 16
-    looked_at: ClassVar[Literal["coarse", "code", "answer"]] = "coarse"
+    looked_at: ClassVar[Looked] = "coarse"
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
@@ -49,8 +49,8 @@ class CoverageGrowth(Visits):
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        params = cls.with_planes(Subspace.fit(clean), clean)
-        coarse = cls(params | {"place_bits": np.zeros(COARSE)}).locate(clean.x)["place"] % COARSE
+        params = cls.fit_regions(clean)
+        coarse = Regions(params).locate(clean.x)["place"] % COARSE
         rows = np.bincount(coarse, minlength=COARSE)
         return params | {"place_bits": round_sig(-np.log2((rows + 0.5) * COARSE / len(clean)))}
 

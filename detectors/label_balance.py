@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.rows import Rows
-from detectors.subspace import Subspace
-from detectors.visits import Blocks, Visits
+from detectors.visits import Blocks, Looked, Visits
 
 #: Clean clients whose mixture is kept: those with most rows, of those that have enough.
 _CLIENTS: Final = 256
@@ -50,7 +49,7 @@ class LabelBalance(Visits):
     #: Smallest difference in score that means anything.
     resolution: ClassVar[float] = 0.05
     block: ClassVar[int] = 32
-    looked_at: ClassVar[Literal["coarse", "code", "answer"]] = "code"
+    looked_at: ClassVar[Looked] = "code"
 
     def __init__(self, params: Params) -> None:
         super().__init__(params)
@@ -60,7 +59,7 @@ class LabelBalance(Visits):
 
     @classmethod
     def fit(cls, clean: EventBatch) -> Params:
-        params = cls.with_planes(Subspace.fit(clean), clean)
+        params = cls.fit_regions(clean)
         codes = answer_codes(params["answers"], clean.labels)
         answers = len(params["answers"]) + 1
         whole = np.bincount(codes, minlength=answers) + 1.0 / answers

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import Params
 from detectors.rows import Inputs
 from detectors.sampling import fair_rows
@@ -28,9 +28,6 @@ class Length:
     more than 1 % of l, inputs of this model have no one length, and e is 0; so it is for rows with missing values.
     """
 
-    #: Names of its parameters.
-    PARAMS: Final = ("length", "length_spread")
-
     def __init__(self, params: Params) -> None:
         self._usual = float(params["length"])
         self._spread = float(params["length_spread"])
@@ -49,11 +46,11 @@ class Length:
         """Have clean inputs one length?"""
         return self._spread > 0.0
 
-    def excess(self, x: Inputs) -> FloatArray:
-        """e of inputs ``(n, d)``, ``(n,)``."""
+    def excess(self, x: Inputs, rows: IntArray) -> FloatArray:
+        """e of some rows of ``x``, ``(k,)``."""
         if not self.is_fixed:
-            return np.zeros(len(x))
-        off = self.off(x) * self._usual / self._spread
+            return np.zeros(len(rows))
+        off = self.off(x[rows]) * self._usual / self._spread
         return np.where(np.isnan(off), 0.0, np.maximum(off**2 - 1.0, 0.0))
 
     def off(self, x: Inputs) -> FloatArray:

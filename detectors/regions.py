@@ -11,6 +11,7 @@ from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.contract import Params
 from detectors.digest import params_digest, seed_of
 from detectors.exact import row_blocks
+from detectors.fit_once import fit_once
 from detectors.history import Entries, History
 from detectors.kernels.measures import sides
 from detectors.kernels.places import entering
@@ -21,10 +22,10 @@ from detectors.subspace import Subspace
 RING: Final = 32
 _SIGNS: Final = 48
 #: A place is new if it differs in this many signs from each of the latest few.
-_APART: Final = 6
-_LATEST: Final = 4
+APART: Final = 6
+LATEST: Final = 4
 #: And it is a leap if it differs in this many: two rows have some 24 different.
-_LEAP: Final = 12
+LEAP: Final = 12
 #: An entry into a new place. ``coarse``: the lowest 8 signs of ``place``; ``answer``: its ``code``, and the ``doubt``
 #: about it times 256 (``detectors.answers``); ``entry``, ``leap``: how many of the client's entries and leaps there
 #: have been with this one, modulo 128, and 128 more if it is one.
@@ -75,6 +76,12 @@ class Regions:
         planes = rng.choice(np.array([-1, 1], dtype=np.int8), size=size)
         return params | {"planes": planes, "answers": common_answers(clean.labels)}
 
+    @staticmethod
+    @fit_once
+    def fit_regions(clean: EventBatch) -> Params:
+        """Parameters of those who need regions and nothing else of the subspace."""
+        return Regions.with_planes(Subspace.fit(clean), clean)
+
     def locate(self, x: Inputs) -> Measures:
         """Of each row, as records ``(n,)``: ``white``, leading coefficients in standard deviations; ``place``."""
         out = np.empty(len(x), np.dtype([("white", "<f8", (len(self._sd),)), ("place", "<i8")]))
@@ -115,7 +122,7 @@ class Regions:
         words = self.memory.pool.view("<u4").reshape(-1, VISIT.itemsize // 4)
         places = np.ascontiguousarray(visits["place"])
         walk = (rows.order, rows.begins, rows.slots, places, words, self.memory.owned)
-        entering(*walk, _APART, _LEAP, _LATEST, RING, new, visits["entry"], visits["leap"])
+        entering(*walk, APART, LEAP, LATEST, RING, new, visits["entry"], visits["leap"])
         index = np.flatnonzero(new)
         visits["code"][index] = answer_codes(self.answers, rows.batch.labels[index])
         visits["doubt"][index] = doubts(rows.batch, index)

@@ -17,22 +17,18 @@ from detectors.history import Entries, History
 from detectors.kernels.leaps import block_means, leaping
 from detectors.made import Made
 from detectors.pictures import is_picture
+from detectors.regions import APART, LATEST, LEAP
 from detectors.rows import Rows
 from detectors.sampling import fair_rows
 
 BLOCK: Final = 8
 #: A block that is not full after so many rows of its client is given up.
 LONGEST: Final = 64
-#: Signs of its place in which a row must differ from each of the latest few: two rows have some 24 different.
-_LEAP: Final = 12
-#: Signs from which on a row's place is one of the latest itself.
-_STEP: Final = 6
-_LATEST: Final = 4
 #: Log odds beyond this count as this much: one strange input is one input.
 _MOST: Final = 4.0
 _FIT_ROWS: Final = 6000
 _STATE: Final = np.dtype(
-    [("latest", "<i8", (_LATEST,)), ("sum", "<f8"), ("seen", "<i4"), ("count", "<i2"), ("rows", "<i2")]
+    [("latest", "<i8", (LATEST,)), ("sum", "<f8"), ("seen", "<i4"), ("count", "<i2"), ("rows", "<i2")]
 )
 
 
@@ -114,7 +110,7 @@ class SyntheticBlocks(Made):
         )
         leaps = np.empty(len(rows), dtype=np.bool_)
         places = np.ascontiguousarray(self.located(rows)["place"])
-        leaping(rows.order, rows.begins, places, _STEP, _LEAP, latest, seen, leaps)
+        leaping(rows.order, rows.begins, places, APART, LEAP, latest, seen, leaps)
         values = np.full(len(rows), np.nan)
         wanted = self.quiet(rows, np.flatnonzero(leaps))
         usual = self._usual[answer_codes(self.answers, rows.batch.labels[wanted])]
@@ -123,5 +119,5 @@ class SyntheticBlocks(Made):
         block_means(rows.order, rows.begins, values, BLOCK, LONGEST, sums, count, since, means)
         # What has been seen counts only up to the ring's length, and its place in the ring.
         states["latest"], states["sum"], states["count"], states["rows"] = latest, sums, count, since
-        states["seen"] = np.where(seen < _LATEST, seen, _LATEST + seen % _LATEST)
+        states["seen"] = np.where(seen < LATEST, seen, LATEST + seen % LATEST)
         return _Walked(round_sig(means), states)

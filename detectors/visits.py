@@ -14,6 +14,9 @@ from detectors.rows import Rows
 
 #: Of k blocks what is looked at of each visit, unsigned ``(k, block)``, the latest first.
 Blocks = npt.NDArray[Any]
+#: Fields of a visit: by which it is numbered, and what is looked at.
+Counted = Literal["entry", "leap"]
+Looked = Literal["coarse", "code", "answer"]
 
 
 class Visits(Regions):
@@ -29,8 +32,8 @@ class Visits(Regions):
     """
 
     block: ClassVar[int]
-    counted: ClassVar[Literal["entry", "leap"]] = "entry"
-    looked_at: ClassVar[Literal["coarse", "code", "answer"]]
+    counted: ClassVar[Counted] = "entry"
+    looked_at: ClassVar[Looked]
 
     def judge(self, blocks: Blocks) -> FloatArray:
         """Scores of blocks, ``(k,)``, in whatever order the visits of each are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,6 @@ import numpy.typing as npt
 from detectors.kernels.compiled import kernel
 
 Array = npt.NDArray[Any]
-
-#: Marks an entry or a leap; what is below counts them.
-COUNTED: Final = 128
 
 
 @kernel

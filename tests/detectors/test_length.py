@@ -29,20 +29,20 @@ def length() -> Length:
 
 def test_clean_vectors_are_not_off_and_longer_or_shorter_ones_are(length: Length) -> None:
     assert length.is_fixed
-    assert not length.excess(unit(500, 2).x).any()
+    assert not length.excess(unit(500, 2).x, np.arange(500)).any()
     longer, shorter = unit(500, 2, length=3.0 * 1.01), unit(500, 2, length=3.0 * 0.98)
-    assert length.excess(longer.x) == pytest.approx((0.01 / 0.0025) ** 2 - 1.0, rel=0.02)
-    assert length.excess(shorter.x) == pytest.approx((0.02 / 0.0025) ** 2 - 1.0, rel=0.02)
+    assert length.excess(longer.x, np.arange(500)) == pytest.approx((0.01 / 0.0025) ** 2 - 1.0, rel=0.02)
+    assert length.excess(shorter.x, np.arange(500)) == pytest.approx((0.02 / 0.0025) ** 2 - 1.0, rel=0.02)
     assert length.off(shorter.x) == pytest.approx(-0.02, rel=0.01)
 
 
 def test_vectors_of_many_lengths_and_missing_values_are_not_judged(length: Length) -> None:
     free = Length(Length.fit(honest(1)))
     assert not free.is_fixed
-    assert not free.excess(honest(2).x * 100.0).any()
+    assert not free.excess(honest(2).x * 100.0, np.arange(len(honest(2)))).any()
     missing = unit(10, 3).x.copy()
     missing[:, 0] = np.nan
-    assert not length.excess(missing).any()
+    assert not length.excess(missing, np.arange(10)).any()
     assert not Length(Length.fit(replace(unit(10, 3), x=missing))).is_fixed
 
 

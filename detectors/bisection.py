@@ -1,4 +1,4 @@
-"""Queries halfway between two earlier ones."""
+"""Queries on the straight line between two earlier ones."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
-from detectors.kernels.midpoints import halfway
+from detectors.kernels.lines import between
 from detectors.queries import RING, Queries
 from detectors.rows import Rows
 
 #: One of the two is among so many of the client's latest distinct queries: a search goes on from its last step.
 _LATEST: Final = 12
-#: Least squared ratio of distances that counts, one bit.
+#: Least 1 / sin^2 that counts, one bit.
 _LEAST: Final = 4.0
-#: Most that counts: a distance is known to a few thousandths of a standard unit, whatever it is.
+#: Most that counts: a direction is known to a few thousandths, however far apart the two are.
 _MOST_BITS: Final = 8.0
 
 
 class Bisection(Queries):
-    """Whoever looks for a decision boundary between two inputs halves the way between them, again and again: so do
-    HopSkipJump (arXiv 1904.02144), GeoDA (arXiv 2003.06468), searches along a line for extraction (Tramer et al. 2016,
-    arXiv 1609.02943) and label-only membership inference (Choquette-Choo et al. 2021, arXiv 2007.14321). The first
-    steps are as far apart as any two inputs; but each lies exactly between two earlier ones:
+    """Whoever looks for a decision boundary between two inputs divides the way between them, again and again, mostly in
+    halves: so do HopSkipJump (arXiv 1904.02144), GeoDA (arXiv 2003.06468), searches along a line for extraction (Tramer
+    et al. 2016, arXiv 1609.02943) and label-only membership inference (Choquette-Choo et al. 2021, arXiv 2007.14321);
+    the Boundary attack's step towards its victim lies on such a way too (arXiv 1712.04248). The first steps are as far
+    apart as any two inputs; but each lies straight between two earlier ones:
 
-        s = max over a, b of log2(|q - a| / |2 q - a - b|),    at most 8; 0 if below 1
+        s = max over a, b of log2(1 / sin(a, q, b)),    angles beyond 90 degrees; at most 8; 0 if below 1
 
-    with q the query, a one of the client's 12 latest distinct queries, b one of its 44, and distances those of ``z``
-    (``detectors.queries``). What a camera sees is nowhere between two of its frames but by chance: of frames of a scene
-    that rests, noise makes s negative; a scene that changes moves on. Answers play no part.
+    with q the query, a one of the client's 12 latest distinct queries, b one of its 44, and the angle at q, of the ways
+    from it to both, by ``z`` (``detectors.queries``): in 8 dimensions little is straight by chance. What a camera sees
+    moves on, and noise bends what is near. In what shares the way is divided does not matter. Answers play no part.
 
     Byte-identical repeats and a client's first two queries have no opinion.
     """
 
     info: ClassVar[DetectorInfo] = DetectorInfo(
         "bisection",
-        "1",
+        "2",
         Attack.EVASION,
         "AML.T0043.001",
-        "queries halfway between two earlier ones",
+        "queries straight between two earlier ones",
         lasting_cause=True,
     )
 
-    #: Smallest difference in score that means anything: twice as exact.
+    #: Smallest difference in score that means anything: twice as straight.
     resolution: ClassVar[float] = 1.0
 
     @classmethod
@@ -54,25 +55,26 @@ class Bisection(Queries):
         return cls.fit_queries(clean)
 
     def score(self, rows: Rows) -> FloatArray:
-        ratio, _ = self._halfway(rows)
-        bits = 0.5 * np.log2(np.maximum(ratio, 1.0))
-        return round_sig(np.where(ratio < 0, np.nan, np.minimum(bits, _MOST_BITS)))
+        straight, _, _ = self._between(rows)
+        return round_sig(np.where(straight < 0, np.nan, 0.5 * np.log2(np.maximum(straight, 1.0))))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
         mine = rows.up_to(row)
-        ratio, back = self._halfway(mine)
-        if ratio[-1] <= 0:
+        straight, share, back = self._between(mine)
+        if straight[-1] <= 0:
             return {}
         return {
-            "off_half_way": figure(0.25 / np.sqrt(float(ratio[-1]))),  # in shares of the way from a to b
+            "bend_degrees": figure(np.degrees(np.arcsin(np.sqrt(1.0 / float(straight[-1]))))),
+            "share_of_way": figure(share[-1]),
             "queries_ago": back[-1].tolist(),
             "queries_compared": self.known(rows, row),
         }
 
-    def _halfway(self, rows: Rows) -> tuple[FloatArray, IntArray]:
-        """Squared ratio of each row, -1 for no opinion, and how many queries ago the two were."""
-        ratio, back = np.empty(len(rows)), np.empty((len(rows), 2), dtype=np.int64)
+    def _between(self, rows: Rows) -> tuple[FloatArray, FloatArray, IntArray]:
+        """1 / sin^2 of each row, -1 for no opinion; its share of the way, and how many queries ago the two were."""
+        straight, share, back = np.empty(len(rows)), np.empty(len(rows)), np.empty((len(rows), 2), dtype=np.int64)
         memory, queries = self.memory, self.remembered(rows)
         walk = (rows.order, rows.begins, rows.slots, self.new(rows))
-        halfway(*walk, memory.pool["z"], queries["z"], memory.owned, RING, _LATEST, _LEAST, ratio, back)
-        return ratio, back
+        known = (memory.pool["z"], queries["z"], memory.owned)
+        between(*walk, *known, RING, _LATEST, _LEAST, 4.0**_MOST_BITS, straight, share, back)
+        return straight, share, back

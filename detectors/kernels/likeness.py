@@ -1,4 +1,4 @@
-"""Walks of rows through their clients' latest distinct queries: how alike they are in detail, in outline, in parts.
+"""Walks of rows through their clients' latest distinct queries: how alike they are in outline, in parts.
 
 Fresh rows, marked in ``new``, are those that are none of the queries before them (``fresh`` in ``neighbours``).
 """
@@ -13,53 +13,6 @@ import numpy.typing as npt
 from detectors.kernels.compiled import kernel
 
 Array = npt.NDArray[Any]
-
-
-@kernel
-def least_detail(
-    order: Array,
-    begins: Array,
-    slots: Array,
-    new: Array,
-    pool_detail: Array,
-    q_detail: Array,
-    owned: Array,
-    ring: int,
-    squared: Array,
-) -> None:
-    """Squared distance in detail, whole steps, of fresh rows to the nearest query before them.
-
-    ``squared``: int64, -1 for repeats and without an earlier query. ``pool_detail``, ``q_detail``: int16 ``(m, 12)``.
-    """
-    detail = np.empty((12, ring), dtype=np.int64)
-    distance = np.empty(ring, dtype=np.int64)
-    for client in range(len(begins) - 1):
-        begin, size, count, oldest = owned[slots[order[begins[client]]]]
-        for j in range(count):
-            at = begin + (oldest + j) % size
-            for k in range(12):
-                detail[k, j] = pool_detail[at, k]
-        total = int(count)
-        for place in range(begins[client], begins[client + 1]):
-            row = order[place]
-            m = min(total, ring)
-            squared[row] = -1
-            if not new[row]:
-                continue
-            if m > 0:
-                distance[:m] = 0
-                for k in range(12):
-                    q = np.int64(q_detail[row, k])
-                    for j in range(m):
-                        distance[j] += (q - detail[k, j]) * (q - detail[k, j])
-                least = distance[0]
-                for j in range(1, m):
-                    least = min(least, distance[j])
-                squared[row] = least
-            at = total % ring
-            for k in range(12):
-                detail[k, at] = q_detail[row, k]
-            total += 1
 
 
 @kernel

@@ -69,8 +69,8 @@ def compare(
     """
     labels = np.empty(ring, dtype=np.int64)
     tops = np.empty(ring)
-    z = np.empty((8, ring))
-    distance = np.empty(ring)
+    lanes = (ring + 7) // 8 * 8
+    z, distance = np.zeros((8, lanes)), np.empty(lanes)
     n = 0
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
@@ -88,7 +88,7 @@ def compare(
                 nearest[row] = np.nan
                 continue
             q = q_z[row]
-            for j in range(m):
+            for j in range((m + 7) // 8 * 8):  # whole vectors; what is beyond m is not looked at
                 a = (q[0] - z[0, j]) ** 2 + (q[1] - z[1, j]) ** 2
                 b = (q[2] - z[2, j]) ** 2 + (q[3] - z[3, j]) ** 2
                 c = (q[4] - z[4, j]) ** 2 + (q[5] - z[5, j]) ** 2
@@ -139,8 +139,8 @@ def count_turns(
     ``near``: int64, queries nearer than ``radius``.
     """
     labels = np.empty(ring, dtype=np.int64)
-    z = np.empty((8, ring))
-    squared = np.empty(ring)
+    lanes = (ring + 7) // 8 * 8
+    z, squared = np.zeros((8, lanes)), np.empty(lanes)
     for client in range(len(begins) - 1):
         begin, size, count, oldest = owned[slots[order[begins[client]]]]
         for j in range(count):
@@ -155,15 +155,17 @@ def count_turns(
             turns[row], near[row] = -1, 0
             if not new[row]:
                 continue
-            squared[:m] = 0.0
+            w = (m + 7) // 8 * 8  # whole vectors; what is beyond m is not looked at
+            squared[:w] = 0.0
             for k in range(8):
-                for j in range(m):
+                for j in range(w):
                     squared[j] += (q_z[row, k] - z[k, j]) ** 2
             if m > 0:
                 turns[row] = 0
                 last = -1
+                oldest_of_all = (total - m) % ring
                 for i in range(m):
-                    j = (total - m + i) % ring
+                    j = oldest_of_all + i if oldest_of_all + i < ring else oldest_of_all + i - ring
                     if squared[j] < radius * radius:
                         near[row] += 1
                         turns[row] += last >= 0 and labels[j] != last

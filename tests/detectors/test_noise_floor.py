@@ -41,7 +41,7 @@ def test_a_walk_in_small_steps_lies_below_the_floor_though_no_answer_changes() -
 
 
 def test_half_the_step_is_one_bit_more() -> None:
-    small, smaller = (scored(steps(np.random.default_rng(2), size))[1:] for size in (0.004, 0.002))
+    small, smaller = (scored(steps(np.random.default_rng(2), size))[1:] for size in (0.008, 0.004))
     np.testing.assert_allclose(np.median(smaller - small), 1.0, atol=0.1)
 
 

@@ -253,7 +253,7 @@ def test_a_finding_says_who_what_when_and_why() -> None:
     assert evidence["at"] == evidence["events"][-1]
     assert finding.count == evidence["tail_rows"] >= len(evidence["events"])
     assert evidence["rows"] >= evidence["tail_rows"]
-    assert evidence["off_half_way"] < 0.01
+    assert evidence["bend_degrees"] < 1.0
     assert finding.first_seen <= finding.ts == finding.last_seen
     assert finding.severity is Severity.HIGH
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding

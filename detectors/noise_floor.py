@@ -18,8 +18,9 @@ from detectors.rows import Rows
 _LATEST: Final = 12
 #: What noise leaves at least of a regular step, squared, in whole steps of the detail's coordinates.
 _STEP_FLOOR: Final = 3.0 * DETAIL_STEPS**2
-#: Least squared ratio to it that counts, two bits: one of some 500 pairs comes near it by chance.
-_LEAST: Final = 16.0
+#: Least squared ratio to it that counts, three bits: one for a camera with half the noise of the quietest in clean
+#: traffic, and two since one of some 500 pairs of its frames comes near by chance.
+_LEAST: Final = 64.0
 #: Squared difference that rounding leaves of three coordinates, each in whole steps: (1 + 4 + 1) / 12 in each.
 _ROUNDING: Final = DETAIL_DIMS / 2.0
 
@@ -32,7 +33,7 @@ class NoiseFloor(Queries):
     2003.06468; Sign-OPT, arXiv 1909.10773), one smooth direction at a time (SimBA, arXiv 1905.07121). So
 
         s = max(0, log2(f / min_j d_j), r)
-        r = max over a, b of log2(sqrt(3) f / |q - 2 a + b|), at most 5.5; counts from 2 on
+        r = max over a, b of log2(sqrt(3) f / |q - 2 a + b|), at most 5.5; counts from 3 on
 
     with d_j the distance in detail of the query q to the j-th of the client's last 44 distinct ones and f the
     ``detail_floor``, which different queries of clean clients hardly ever come below (both in ``detectors.queries``).

@@ -78,7 +78,7 @@ def test_a_repeat_has_no_opinion_and_is_no_step() -> None:
 
 
 def test_scores_are_those_of_a_plain_search() -> None:
-    """Steps from 2 bits on; one of the two among the latest 12 distinct queries, the other among the latest 44."""
+    """Steps from 3 bits on; one of the two among the latest 12 distinct queries, the other among the latest 44."""
     rng = np.random.default_rng(8)
     x = inputs(rng, 90, PICTURE) + rng.normal(0.0, 0.05, (90, 64))
     for i in range(20, 90, 3):  # some of them more or less as far again as two others were apart
@@ -98,10 +98,10 @@ def test_scores_are_those_of_a_plain_search() -> None:
         off = np.sum((detail[i] - 2.0 * a + b) ** 2, axis=2)
         off[latest - max(i - 12, 0), latest - max(i - RING, 0)] = np.inf  # from a query to itself is no step
         by_step.append(0.5 * np.log2(3.0 * DETAIL_STEPS**2 / max(off.min(), DETAIL_DIMS / 2)))
-        best = max(by_distance[-1], by_step[-1] if by_step[-1] > 2.0 else 0.0, 0.0)
+        best = max(by_distance[-1], by_step[-1] if by_step[-1] > 3.0 else 0.0, 0.0)
         assert scores[i] == pytest.approx(best, abs=1e-4)
     assert min(by_distance) < 0.0 < 3.0 < max(by_distance)
-    assert min(by_step) < 2.0 < 5.0 < max(by_step)
+    assert min(by_step) < 3.0 < 5.0 < max(by_step)
 
 
 def test_a_finding_can_say_which_went_before() -> None:

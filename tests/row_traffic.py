@@ -105,6 +105,13 @@ def bisection(client: str, shape: tuple[int, ...] = PICTURE, rows: int = 40, see
     return batch(np.stack(asked[:rows]), [client] * rows, shape, prefix=f"{client}-")
 
 
+def walk(client: str, shape: tuple[int, ...] = PICTURE, steps: int = 40, seed: int = 3) -> EventBatch:
+    """From one input to another in equal steps."""
+    one, other = inputs(np.random.default_rng(seed), 2, shape)
+    x = one + np.linspace(0.0, 1.0, steps + 1)[:, None] * (other - one)
+    return batch(x, [client] * (steps + 1), shape, prefix=f"{client}-")
+
+
 def noisy(
     client: str, shape: tuple[int, ...] = PICTURE, rows: int = 40, eps: float = 0.15, seed: int = 0
 ) -> EventBatch:

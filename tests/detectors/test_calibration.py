@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from row_traffic import TABLE, bisection, foreign, honest, later, merged, noisy
+from row_traffic import TABLE, bisection, foreign, honest, later, merged, noisy, walk
 
 from detectors.baseline import Baseline
 from detectors.batch import EventBatch
@@ -91,6 +91,7 @@ def test_new_honest_clients_are_not_found() -> None:
 
 def test_attackers_are_found_for_what_they_do() -> None:
     assert found(made()[0], bisection("client:a")) == {("a", "evasion")}
+    assert found(made()[0], walk("client:w", steps=8)) == {("w", "evasion")}
     assert found(made()[0], noisy("client:b")) == {("b", "evasion")}
     assert found(made()[0], foreign("client:c")) == {("c", "extraction")}
 
@@ -98,6 +99,7 @@ def test_attackers_are_found_for_what_they_do() -> None:
 def test_attackers_on_tables_are_found_too() -> None:
     baseline = made(TABLE)[0]
     assert ("a", "evasion") in found(baseline, bisection("client:a", TABLE))
+    assert ("w", "evasion") in found(baseline, walk("client:w", TABLE, steps=8))
     assert {who for who, _ in found(baseline, noisy("client:b", TABLE, eps=3.0))} == {"b"}
     assert found(baseline, honest(6, TABLE, rows=1500, clients=25)) == set()
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from row_traffic import PICTURE, TABLE, batch, camera, honest, inputs, merged
+from row_traffic import PICTURE, TABLE, batch, camera, honest, inputs, merged, walk
 
 from detectors.alone import Alone
 from detectors.batch import EventBatch, FloatArray
@@ -26,16 +26,10 @@ def scored(rows: EventBatch) -> FloatArray:
     return Alone(NoiseFloor(params(tuple(rows.shape)))).score(rows)
 
 
-def walk(shape: tuple[int, ...], steps: int, seed: int = 3) -> np.ndarray:
-    """From one input to another in equal steps."""
-    one, other = inputs(np.random.default_rng(seed), 2, shape)
-    return np.asarray(one + np.linspace(0.0, 1.0, steps + 1)[:, None] * (other - one))
-
-
 @pytest.mark.parametrize("shape", [PICTURE, TABLE])
 @pytest.mark.parametrize("steps", [4, 12, 40])
 def test_a_walk_shows_from_the_third_query_on_however_wide_its_steps(shape: tuple[int, ...], steps: int) -> None:
-    scores = scored(batch(walk(shape, steps), ["client:a"] * (steps + 1), shape))
+    scores = scored(walk("client:a", shape, steps))
     assert np.isnan(scores).tolist() == [True] + [False] * steps
     assert (scores[2:] > 2.0).all()
 
@@ -49,7 +43,7 @@ def test_one_feature_swept_and_a_step_forwards_and_backwards_show() -> None:
 
 
 def test_ordinary_requests_in_between_do_not_hide_it() -> None:
-    x = walk(PICTURE, 12)
+    x = walk("client:a", steps=12).x
     rng = np.random.default_rng(4)
     between = inputs(rng, 4 * len(x), PICTURE) + rng.normal(0.0, 0.05, (4 * len(x), 64))
     both = np.concatenate([np.concatenate([between[4 * i : 4 * i + 4], x[i : i + 1]]) for i in range(len(x))])
@@ -57,7 +51,7 @@ def test_ordinary_requests_in_between_do_not_hide_it() -> None:
 
 
 def test_frames_of_a_scene_that_moves_evenly_and_different_inputs_are_not_regular() -> None:
-    x = walk(PICTURE, 40) + np.random.default_rng(6).normal(0.0, 0.03, (41, 64))
+    x = walk("client:a").x + np.random.default_rng(6).normal(0.0, 0.03, (41, 64))
     assert np.nanmax(scored(batch(x, ["client:cam"] * 41, PICTURE))) < 1.0
     assert np.nanmax(scored(camera("client:other", seed=4, flips=True))) < 1.0
     assert np.nanmax(scored(honest(5, rows=600))) < 1.0
@@ -65,14 +59,12 @@ def test_frames_of_a_scene_that_moves_evenly_and_different_inputs_are_not_regula
 
 def test_noise_hides_it() -> None:
     """What docs say evades it."""
-    x = walk(PICTURE, 12)
-    x += np.random.default_rng(7).normal(0.0, 0.05, x.shape)
+    x = walk("client:a", steps=12).x + np.random.default_rng(7).normal(0.0, 0.05, (13, 64))
     assert np.nanmax(scored(batch(x, ["client:a"] * 13, PICTURE))) < 1.0
 
 
 def test_a_repeat_has_no_opinion_and_is_no_step() -> None:
-    x = walk(PICTURE, 12)[[0, 1, 1, 2, 0, 2, 3]]
-    scores = scored(batch(x, ["client:a"] * 7, PICTURE))
+    scores = scored(walk("client:a", steps=12).take(np.array([0, 1, 1, 2, 0, 2, 3])))
     assert np.isnan(scores).tolist() == [True, False, True, False, True, True, False]
     assert (scores[[3, 6]] > 3.0).all()
 
@@ -105,7 +97,7 @@ def test_scores_are_those_of_a_plain_search() -> None:
 
 
 def test_a_finding_can_say_which_went_before() -> None:
-    figures = Alone(NoiseFloor(params())).explain(batch(walk(PICTURE, 6), ["client:a"] * 7, PICTURE), 6)
+    figures = Alone(NoiseFloor(params())).explain(walk("client:a", steps=6), 6)
     assert figures["off_regular_step"] < 0.2 * figures["least_among_clean"] < figures["detail_distance"]
     one, other = figures["step_from_queries_ago"]
     assert other == 2 * one

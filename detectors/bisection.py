@@ -11,11 +11,9 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.lines import between
-from detectors.queries import RING, Queries
+from detectors.queries import LATEST, RING, Queries
 from detectors.rows import Rows
 
-#: One of the two is among so many of the client's latest distinct queries: a search goes on from its last step.
-_LATEST: Final = 12
 #: Least 1 / sin^2 that counts, one bit.
 _LEAST: Final = 4.0
 #: Most that counts: a direction is known to a few thousandths, however far apart the two are.
@@ -76,5 +74,5 @@ class Bisection(Queries):
         memory, queries = self.memory, self.remembered(rows)
         walk = (rows.order, rows.begins, rows.slots, self.new(rows))
         known = (memory.pool["z"], queries["z"], memory.owned)
-        between(*walk, *known, RING, _LATEST, _LEAST, 4.0**_MOST_BITS, straight, share, back)
+        between(*walk, *known, RING, LATEST, _LEAST, 4.0**_MOST_BITS, straight, share, back)
         return straight, share, back

@@ -11,11 +11,9 @@ from detectors.contract import DetectorInfo, Params
 from detectors.exact import figure
 from detectors.finding import Attack
 from detectors.kernels.steps import foretold
-from detectors.queries import DETAIL_DIMS, DETAIL_STEPS, RING, Queries
+from detectors.queries import DETAIL_DIMS, DETAIL_STEPS, LATEST, RING, Queries
 from detectors.rows import Rows
 
-#: Of two queries with a regular step between them, one is among so many of the client's latest distinct ones.
-_LATEST: Final = 12
 #: What noise leaves at least of a regular step, squared, in whole steps of the detail's coordinates.
 _STEP_FLOOR: Final = 3.0 * DETAIL_STEPS**2
 #: Least squared ratio to it that counts, three bits: one for a camera with half the noise of the quietest in clean
@@ -74,7 +72,7 @@ class NoiseFloor(Queries):
         near, regular, _ = self._foretold(rows)
         floors = np.sqrt(np.maximum(near, 1.0)) / DETAIL_STEPS  # one step: less is not known
         bits = np.maximum(-np.log2(floors), _regular_bits(regular))
-        return round_sig(np.where(near < 0, np.nan, np.maximum(bits, 0.0)))
+        return round_sig(np.where(near < 0, np.nan, bits))
 
     def explain(self, rows: Rows, row: int) -> dict[str, Any]:
         mine = rows.up_to(row)
@@ -98,10 +96,11 @@ class NoiseFloor(Queries):
         queries, memory = self.remembered(rows), self.memory
         walk = (rows.order, rows.begins, rows.slots, self.new(rows))
         known = (memory.pool["detail"], queries["detail"], memory.owned)
-        foretold(*walk, *known, RING, _LATEST, _STEP_FLOOR / _LEAST, _ROUNDING, near, regular, back)
+        foretold(*walk, *known, RING, LATEST, _STEP_FLOOR / _LEAST, _ROUNDING, near, regular, back)
         return near, regular, back
 
 
 def _regular_bits(regular: FloatArray) -> FloatArray:
+    """r of each row; 0 where it does not count."""
     bits = 0.5 * np.log2(_STEP_FLOOR / np.maximum(regular, _ROUNDING))
     return np.asarray(np.where(regular < _STEP_FLOOR / _LEAST, bits, 0.0))

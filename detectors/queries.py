@@ -25,6 +25,8 @@ from detectors.spacing import between_clients, sample, spacing_floor
 
 #: Distinct queries remembered per client; 88 bytes each, 112 if they are pictures.
 RING: Final = 44
+#: Where a pair of them matters, one is among so many of the latest: a search goes on from its last step.
+LATEST: Final = 12
 DIMS: Final = 8
 DETAIL_DIMS: Final = 12
 #: Steps of the detail's coordinates in a ``detail_floor``, and of the outline's in a standard deviation.

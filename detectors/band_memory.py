@@ -96,7 +96,7 @@ class BandMemory:
     def _reserve(self, n: int) -> None:
         if packed := self._end > 2 * len(self) + _SPARE:
             self._pack()
-        self._rows = grown(self._rows, self._end + n, zeroed=False)
+        self._rows = grown(self._rows, self._end + n, used=self._end)
         if packed or 2 * (self._end - self._entered_from + n) > len(self._table):
             self._enter(n)
 

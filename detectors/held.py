@@ -53,7 +53,8 @@ class Held:
 
     def room(self, rows: int) -> None:
         """Make room for so many more rows. Untouched memory costs nothing."""
-        self.rows = grown(self.rows, int(self.free[1]) + rows, zeroed=False)
+        used = int(self.free[1])
+        self.rows = grown(self.rows, used + rows, used=used)
 
     def of(self, slots: IntArray) -> Units:
         """Sums of clients, ``(k, d, l, g)``."""

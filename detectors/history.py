@@ -70,8 +70,8 @@ class History:
         for start in range(0, len(slots), _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
             # Untouched memory costs nothing: what the worst rows would need is asked for, and mostly not used.
-            room = int(self._free[-1]) + len(slots[some]) * int(self._sizes[-1])
-            self._words = grown(self._words, room, zeroed=False)
+            used = int(self._free[-1])
+            self._words = grown(self._words, used + len(slots[some]) * int(self._sizes[-1]), used=used)
             append(self._words, self.owned, self._sizes, self._free, slots[some], words[some])
 
     def gather(self, slots: IntArray) -> tuple[IntArray, Entries]:

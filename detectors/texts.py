@@ -99,9 +99,9 @@ class TextPool:
 
     def append(self, texts: Texts) -> None:
         used = int(self._ends[self._n])
-        self._raw = grown(self._raw, used + len(texts.raw), zeroed=False)
+        self._raw = grown(self._raw, used + len(texts.raw), used=used)
         self._raw[used : used + len(texts.raw)] = texts.raw
-        self._ends = grown(self._ends, self._n + 1 + len(texts), zeroed=False)
+        self._ends = grown(self._ends, self._n + 1 + len(texts), used=self._n + 1)
         self._ends[self._n + 1 : self._n + 1 + len(texts)] = texts.ends + used
         self._n += len(texts)
 

@@ -160,14 +160,14 @@ def simply(windows: list[Entries]) -> list[tuple[str, str]]:
 
 
 @given(traffic())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_same_as_by_lists(windows: list[Entries]) -> None:
     memory, ordered = BandMemory(), [in_order(window) for window in windows]
     assert [p for window in ordered for p in pairs(memory.meet(window, Reach(32, 32), 1.0)[0])] == simply(ordered)
 
 
 @given(traffic(), st.integers(1, 4), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_neither_partitions_nor_lanes_change_who_meets(windows: list[Entries], lanes: int, random: object) -> None:
     """Clients in any partitions, cells in any lanes, parts in any order."""
     memory = BandMemory()
@@ -185,7 +185,7 @@ def test_neither_partitions_nor_lanes_change_who_meets(windows: list[Entries], l
 
 
 @given(traffic(), st.integers(0, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_memory_made_anew_from_what_has_not_expired_is_the_same(windows: list[Entries], expired: int) -> None:
     *before, last = [in_order(window) for window in windows]
     memory, anew = BandMemory(), BandMemory()

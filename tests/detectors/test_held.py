@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.alarm import Alarm, Tails
@@ -43,7 +43,6 @@ def table() -> DossierTable:
     return new
 
 
-@settings(deadline=None)
 @given(rows=ROWS, more=ROWS, gone=st.sets(st.integers(0, CLIENTS - 1)))
 def test_sums_are_as_if_all_were_kept(
     rows: list[tuple[int, float, float]], more: list[tuple[int, float, float]], gone: set[int]
@@ -61,7 +60,6 @@ def test_sums_are_as_if_all_were_kept(
     assert len(set(places.tolist())) == len(places) == kept.held.free[2]
 
 
-@settings(deadline=None)
 @given(rows=ROWS, wanted=st.lists(st.booleans(), min_size=CLIENTS, max_size=CLIENTS))
 def test_what_was_stored_comes_back(rows: list[tuple[int, float, float]], wanted: list[bool]) -> None:
     was, mask = table(), np.array(wanted)

@@ -37,7 +37,7 @@ def numbered(n: int, first: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 32])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS)
 def test_holds_what_lists_would(length: int, steps: list) -> None:
     history, lists, n = made(length), [[] for _ in range(SLOTS)], 0

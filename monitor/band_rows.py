@@ -92,12 +92,11 @@ def _chosen(rows: npt.NDArray[Any], clients: Texts) -> tuple[npt.NDArray[Any], n
     """Of each client the ``QUOTA`` distinct rows that a keyed hash ranks first: their indices, in order, and how many
     rows of its client there are ``(n,)`` each. Choosing among rows of which each part has been chosen gives what
     choosing among all gives."""
-    who, digests = clients.identities(), rows["digest"].astype(np.int64)
+    who, rank = clients.identities(), ranks(rows["digest"].astype(np.int64))
     nobody = Texts.of([ANONYMOUS]).identities()[0]
-    order = np.lexsort((digests, who))
-    first = run_ranks(who[order], digests[order]) == 0
+    order = np.lexsort((rank, who))  # of equal ranks, which only equal rows have, the first to come is the first
+    first = run_ranks(who[order], rank[order]) == 0
     distinct = order[first & (who[order] != nobody)]
-    distinct = distinct[np.lexsort((ranks(digests[distinct]), who[distinct]))]
     chosen = distinct[run_ranks(who[distinct]) < QUOTA]
     _, sizes = runs(who[chosen])
     kept = np.repeat(sizes, sizes)

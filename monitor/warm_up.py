@@ -21,6 +21,9 @@ log = structlog.get_logger("vedette.warm_up")
 
 _CLIENTS: Final = 8
 _REQUESTS: Final = 24
+#: Records that are judged together: enough to be walked over together, and not enough.
+_MANY: Final = LEAST_SCANNED + 1
+_FEW: Final = 10
 #: What a client asks for, as steps from its first input, in turns: the same, its neighbours, and something else.
 _STEPS: Final = (0.0, 0.0, 0.001, 0.002, 1.0, 0.003)
 
@@ -36,31 +39,40 @@ def warm_up(core: Core) -> None:
     for model, found in core.baseline.models.items():
         events = list(_made_up(model, found))
         first, second = events[: len(events) // 2], events[len(events) // 2 :]
-        engine = Engine(core, 1)
-        engine.assign(0, {})
-        _judge(engine, [encode_json(event) for event in first])
-        state = _saved(engine)
+        requests, compact = [encode_json(event) for event in first], [encode_compact([event]) for event in second]
+        _judge(_fresh(core), requests, (_MANY,))
+        state = _judge(_fresh(core), requests, (1, _MANY, _FEW, 1))
         engine = Engine(core, 1, state.get(MODELS_SCOPE), (state.get(bands_scope(0), {}),))
         engine.assign(0, state.get(partition_scope(0), {}))
-        _judge(engine, [encode_compact([event]) for event in second])
+        _judge(engine, compact, (1, _MANY, _FEW, 1))
         late = msgspec.structs.replace(second[0], id="warm-up-late", ts=second[-1].ts + 2 * core.settings.clients.ttl_s)
-        _judge(engine, [encode_json(late)])
+        _judge(engine, [encode_json(late)], ())
         engine.partitions[0].sweep()
     log.info("detectors are warm", seconds=round(time.perf_counter() - began, 3))
 
 
-def _judge(engine: Engine, records: Sequence[bytes]) -> None:
-    events = decode_records(records, Limits()).events
-    for half in (events[: LEAST_SCANNED + 1], events[LEAST_SCANNED + 1 :]):
-        engine.step(0, half)
-        engine.close_windows()
+def _fresh(core: Core) -> Engine:
+    engine = Engine(core, 1)
+    engine.assign(0, {})
+    return engine
 
 
-def _saved(engine: Engine) -> dict[str, dict[str, bytes]]:
+def _judge(engine: Engine, records: Sequence[bytes], sizes: Sequence[int]) -> dict[str, dict[str, bytes]]:
+    """So many records together, and then so many, and the rest as events with arrays of their own. One alone, a few and
+    many lead to arrays of different kinds, as do tables that are still empty, and each kind has its loops.
+
+    Returns what was saved.
+    """
     state: dict[str, dict[str, bytes]] = {}
-    for scope, key, blob in engine.delta():
-        if blob is not None:
-            state.setdefault(scope, {})[key] = blob
+    left = list(records)
+    for size in (*sizes, 0):
+        some, left = (left[:size], left[size:]) if size else (left, [])
+        events = decode_records(some, Limits()).events
+        engine.step(0, events if size else list(events))
+        engine.close_windows()
+        for scope, key, blob in engine.delta():
+            if blob is not None:
+                state.setdefault(scope, {})[key] = blob
     return state
 
 

@@ -15,6 +15,7 @@ from monitor.warm_up import warm_up
 #: In a process of its own, where nothing has been compiled or read from disk before.
 FRESH = """
 import sys
+from itertools import cycle
 import numba
 made = {}
 njit = numba.njit
@@ -29,6 +30,7 @@ numba.njit = noted
 from monitor.codec import decode_records, encode_json
 from monitor.codec.limits import Limits
 from monitor.core import load_core
+from monitor.engine import Engine
 from monitor.settings import Detection, Settings
 from monitor.warm_up import warm_up
 from replay.demo.workspace import shipped
@@ -41,9 +43,22 @@ warm_up(core)
 warm = forms()
 assert len(warm) > 20, warm
 events = list(read_recording(shipped("demo.jsonl.zst")))[:4000]
-decoded = decode_records([encode_json(event) for event in events], Limits())
+records = [encode_json(event) for event in events]
+decoded = decode_records(records, Limits())
 assert not decoded.rejections
 assert replay_in_process(decoded.events, core).findings
+engine = Engine(core, 1)
+engine.assign(0, {})
+at, findings = 0, []
+for size in cycle((1, 5, 60, 300)):
+    some, at = records[at : at + size], at + size
+    if not some:
+        break
+    findings += engine.step(0, decode_records(some, Limits()).events).findings
+    engine.close_windows()
+    engine.delta()
+    engine.partitions[0].sweep()
+assert findings
 print({name: n for name, n in forms().items() if n != warm.get(name)})
 """
 

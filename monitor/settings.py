@@ -27,7 +27,7 @@ class Kafka(_Base, frozen=True):
     ssl_cafile: str = ""
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
-    session_timeout_s: float = 10.0
+    session_timeout_s: float = 6.0
 
 
 class Topic(_Base, frozen=True):

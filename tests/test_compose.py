@@ -217,7 +217,7 @@ def test_the_baseline_is_made_and_the_worker_runs_on_it(broker: BrokerHandle, tm
     config |= {
         "data_dir": str(tmp_path / "data"),
         "alerts_file": str(tmp_path / "alerts.jsonl"),
-        "kafka": {"brokers": [broker.bootstrap], "group": topic_name("group"), "session_timeout_s": 6.0},
+        "kafka": {"brokers": [broker.bootstrap], "group": topic_name("group")},
         "topics": {kind: {"name": topic_name(kind)} for kind in ("events", "dead_letters", "findings")},
         "detection": {"baseline": str(tmp_path / "baseline.vdb")},
         "web": {"port": port},

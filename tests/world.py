@@ -45,7 +45,7 @@ class World:
         config: dict[str, Any] = {
             "data_dir": str(self.data),
             "alerts_file": str(self.folder / "alerts.jsonl"),
-            "kafka": {"brokers": [self.broker.bootstrap], "group": topic_name("group"), "session_timeout_s": 6.0},
+            "kafka": {"brokers": [self.broker.bootstrap], "group": topic_name("group")},
             "topics": {
                 "events": {"name": names["events"], "partitions": self.partitions},
                 "dead_letters": {"name": names["dead"]},

@@ -89,7 +89,7 @@ class Workspace:
         config = {
             "data_dir": str(self.data),
             "alerts_file": str(self.alerts),
-            "kafka": {"brokers": [bootstrap], "session_timeout_s": 6.0},
+            "kafka": {"brokers": [bootstrap]},
             "detection": {"baseline": str(self.baseline)},
             "response": {"mode": "enforce", "registry_dir": str(self.registry), "policy": _POLICY},
             "notifications": {

@@ -10,6 +10,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +80,7 @@ class Changelog:
         started = time.monotonic()
         owned = _Owned(partition % self._partitions, uuid.uuid4().hex)
         self._owned.pop(scope, None)
-        marked = await self._send(scope, owned, Marker())
+        marked = await (await self._begin_to_send(self._key(scope, owned), owned, Marker()))
         fold = await self._read(scope, owned.partition, int(marked.offset))
         if fold.missing:
             log.error("state is incomplete: records of the state topic are gone", scope=scope, values=fold.missing)
@@ -105,23 +106,24 @@ class Changelog:
         self._count_anew_if_away(owned)
         keys = dict(owned.keys)
         superseded: list[bytes] = []
-        sends = []
+        arriving = []
         written = 0
+        # One after another: the producer takes one batch of a partition at a time, and wakes all who wait for it.
         for name, blob in changes.items():
             superseded += keys.pop(name, ())
             if blob is None:
                 superseded.append(self._key(scope, owned))
-                sends.append(self._send_as(superseded[-1], owned, Gone(name)))
+                arriving.append(await self._begin_to_send(superseded[-1], owned, Gone(name)))
                 continue
             keys[name] = []
             for part in _parts(name, blob):
                 keys[name].append(self._key(scope, owned))
-                sends.append(self._send_as(keys[name][-1], owned, part))
+                arriving.append(await self._begin_to_send(keys[name][-1], owned, part))
             written += len(blob)
         # The commit must not be there without what it commits, so it waits for all of it.
-        await asyncio.gather(*sends)
+        await asyncio.gather(*arriving)
         commit = self._key(scope, owned)
-        await self._send_as(commit, owned, Commit(next_offset, len(keys)))
+        await (await self._begin_to_send(commit, owned, Commit(next_offset, len(keys))))
         if self._owned.get(scope) is not owned:
             raise StateTakenError(f"{scope}: it was loaded again meanwhile")
         self._count_anew_if_away(owned)
@@ -172,13 +174,14 @@ class Changelog:
         owned.number += 1
         return Key(scope, owned.epoch, owned.number).encode()
 
-    async def _send(self, scope: str, owned: _Owned, entry: Entry) -> Any:
-        return await self._send_as(self._key(scope, owned), owned, entry)
-
-    async def _send_as(self, key: bytes, owned: _Owned, entry: Entry) -> Any:
+    async def _begin_to_send(self, key: bytes, owned: _Owned, entry: Entry) -> Awaitable[Any]:
+        """Its arrival."""
         assert self._producer is not None, "start() comes first"
         value = encode_entry(entry)
-        return await self._producer.send_and_wait(self._topic, key=key, value=value, partition=owned.partition)
+        arrival: Awaitable[Any] = await self._producer.send(
+            self._topic, key=key, value=value, partition=owned.partition
+        )
+        return arrival
 
 
 def _parts(name: str, blob: bytes) -> list[Part]:

@@ -59,7 +59,7 @@ bench: $(STAMP)  ## speed and quality benchmarks, without those of the stream
 	@for file in $$(grep -l '^if __name__ == "__main__"' bench/*.py | grep -v /streaming.py | sort); do \
 	  $(BIN)/python -m bench.$$(basename $$file .py) || exit 1; done
 
-torture: $(STAMP)  ## the stream under violence at full counts, on both brokers: 300 kills, 10 broker restarts (45 min)
+torture: $(STAMP)  ## the stream under violence at full counts, on both brokers: 300 kills, 10 broker restarts (an hour)
 	VEDETTE_TORTURE=full VEDETTE_KAFKA=both $(BIN)/python -m pytest -s tests/stream/test_torture.py $(ARGS)
 
 bench-quality: $(STAMP)  ## attacks found, honest clients accused, next to Blacklight and PRADA; fails where a goal is missed

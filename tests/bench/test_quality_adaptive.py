@@ -96,7 +96,7 @@ def test_features_that_matter_are_not_resampled() -> None:
     assert np.array_equal(x.copies(own)[:, order[15:]], own[:, order[15:]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 40), st.integers(0, 1000))
 def test_shuffling_and_hiding_keep_every_row_and_the_order_of_a_stream(
     lengths: list[int], decoys: int, seed: int

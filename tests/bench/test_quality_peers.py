@@ -14,7 +14,7 @@ def windows(row: Array, width: int) -> set[bytes]:
     return {levels[i : i + width].tobytes() for i in range(len(levels) - width + 1)}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.integers(2, 20), st.integers(20, 50))
 def test_blacklight_is_what_a_look_at_every_pair_finds_where_all_windows_are_kept(seed: int, n: int, d: int) -> None:
     # Up to 50 windows make the whole set the fingerprint, whatever the hashes are.

@@ -14,7 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.delivery.unpack import FetchResults
@@ -182,7 +182,6 @@ def test_other_topics_are_left_alone() -> None:
     assert [r.topic for r in results[TOPIC].getall()] == ["events"] * 3
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(
         st.tuples(st.sets(st.integers(0, 5)), st.sampled_from([None, 7, 8]), st.sampled_from([b"", _ABORT, _COMMIT])),

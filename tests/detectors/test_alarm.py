@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.alarm import BETS, UNITS, WEIGHTS, Alarm, Hits, Tails, log_bets, threshold
@@ -49,7 +49,6 @@ def sequential(hits: Hits, client: IntArray, start: IntArray) -> IntArray:
 ROWS = st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3)), max_size=60)
 
 
-@settings(deadline=None)
 @given(rows=ROWS, seed=st.integers(0, 2**32 - 1))
 def test_is_its_sequential_definition_to_the_bit(rows: list[tuple[int, int]], seed: int) -> None:
     hits, client = hits_of([v for v, _ in rows], [c for _, c in rows])
@@ -57,7 +56,6 @@ def test_is_its_sequential_definition_to_the_bit(rows: list[tuple[int, int]], se
     np.testing.assert_array_equal(ALARM.run(hits, client, start).log_e, sequential(hits, client, start))
 
 
-@settings(deadline=None)
 @given(rows=ROWS, points=st.lists(st.integers(0, 60), max_size=6))
 def test_cutting_the_rows_changes_nothing(rows: list[tuple[int, int]], points: list[int]) -> None:
     hits, client = hits_of([v for v, _ in rows], [c for _, c in rows])
@@ -155,7 +153,6 @@ def test_an_alarm_without_detectors_never_crosses() -> None:
     assert evidence.e.shape == (3, 0)
 
 
-@settings(deadline=None)
 @given(rows=ROWS, least=st.sampled_from([100.0, 300.0, 1000.0]), together=st.tuples(st.booleans(), st.booleans()))
 def test_stops_where_one_detector_or_all_together_hold_enough(
     rows: list[tuple[int, int]], least: float, together: tuple[bool, bool]

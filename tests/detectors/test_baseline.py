@@ -136,7 +136,7 @@ def test_another_format_is_named(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(length=st.integers(56, 10_000))
 def test_a_file_cut_short_is_refused(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     path = tmp_path_factory.getbasetemp()
@@ -144,7 +144,7 @@ def test_a_file_cut_short_is_refused(tmp_path_factory: pytest.TempPathFactory, l
     assert "cut short or damaged" in refused(path, blob[: min(length, len(blob) - 1)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(where=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_noticed(tmp_path_factory: pytest.TempPathFactory, where: int, bit: int) -> None:
     path = tmp_path_factory.getbasetemp()

@@ -132,7 +132,7 @@ def test_scoring_and_explaining_change_no_state(case: Case) -> None:
     np.testing.assert_array_equal(detector.score(second), scores)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=st.lists(st.integers(0, 1000), max_size=12))
 def test_cutting_the_stream_anywhere_changes_no_score(case: Case, points: list[int]) -> None:
     kind, params, live = case

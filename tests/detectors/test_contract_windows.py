@@ -59,7 +59,7 @@ def exact(s: Summary) -> tuple[object, ...]:
     return s.count, counts, s.sample_hash.tolist(), s.sample_x.tobytes()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, len(WINDOW)), max_size=6), seed=st.integers(0, 9))
 def test_any_division_and_order_makes_the_same_summary(detector: WindowDetector, cuts: list[int], seed: int) -> None:
     bounds = [0, *sorted(cuts), len(WINDOW)]

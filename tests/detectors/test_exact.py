@@ -19,7 +19,7 @@ from detectors.scale import Scale
 from detectors.subspace import MAX_LEADING, Subspace
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(d=st.integers(1, 300), seed=st.integers(0, 2**32 - 1))
 def test_gridded_products_are_exact(d: int, seed: int) -> None:
     """Equal to rational arithmetic, and so to themselves in any order."""
@@ -60,7 +60,6 @@ def test_figures_have_six_digits() -> None:
     assert figure(0.0) == 0.0
 
 
-@settings(deadline=None)
 @given(x=hnp.arrays(np.float32, st.tuples(st.integers(1, 20), st.just(8))))
 def test_equal_inputs_have_equal_fingerprints_and_others_differ(
     x: np.ndarray[tuple[int, int], np.dtype[np.float32]],

@@ -106,7 +106,7 @@ def linked(draw: st.DrawFn) -> list[list[Link]]:
 
 
 @given(linked(), st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_order_of_links_changes_nothing(slots: list[list[Link]], random: object) -> None:
     one, other = ledger(2), ledger(2)
     for slot, links in enumerate(slots):
@@ -116,7 +116,7 @@ def test_the_order_of_links_changes_nothing(slots: list[list[Link]], random: obj
 
 
 @given(linked(), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_restoring_changes_nothing(slots: list[list[Link]], at: int) -> None:
     one, other = ledger(3), ledger(3)
     for slot, links in enumerate(slots):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.head_count import NOBODY, SAMPLE, count, heads, joined
@@ -13,7 +13,6 @@ NAMES = st.sets(st.text(max_size=8), max_size=40)
 
 
 @given(NAMES, NAMES)
-@settings(deadline=None)
 def test_few_are_counted_exactly_and_once(one: set[str], other: set[str]) -> None:
     assert count(joined([heads(one, "s"), heads(other, "s")])) == len(one | other)
 
@@ -24,7 +23,6 @@ def test_many_are_estimated(accounts: int) -> None:
 
 
 @given(st.lists(st.integers(0, 2000), max_size=1200), st.integers(1, 5))
-@settings(deadline=None)
 def test_any_split_gives_the_same_sample(accounts: list[int], parts: int) -> None:
     whole = heads({f"c{a}" for a in accounts}, "s")
     split = joined([NOBODY, *(heads({f"c{a}" for a in accounts[p::parts]}, "s") for p in range(parts))])

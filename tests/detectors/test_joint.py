@@ -106,7 +106,7 @@ def test_evidence_that_began_anew_after_a_finding_is_the_same_attack() -> None:
 
 
 @given(st.integers(8, 150), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_shift_of_everybody_names_nobody(accounts: int, data: st.DataObject) -> None:
     """From a time on all inputs look odd: evidence grows with each request, at each client's own pace."""
     paces = data.draw(st.lists(st.floats(5.0, 50.0), min_size=accounts, max_size=accounts))
@@ -168,7 +168,6 @@ def test_suspicions_add_up_in_any_order(suspicions: list[Suspicion], random: st.
 
 
 @given(st.lists(st.lists(SUSPICIONS, max_size=40), min_size=1, max_size=5), st.integers(0, 5), st.randoms())
-@settings(deadline=None)
 def test_order_and_a_restart_change_nothing(slots: list[list[Suspicion]], stop: int, random: st.DataObject) -> None:
     plain, other = ledger(slots=3), ledger(slots=3)
     for slot, told in enumerate(slots):

@@ -70,7 +70,7 @@ NAMES = st.lists(st.integers(0, 60).map(lambda i: f"client:{i}"), max_size=40)
 STEPS = st.lists(st.tuples(st.sampled_from(["set", "set", "forget", "delta", "restart"]), NAMES), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS)
 def test_the_chunks_tell_the_state_at_the_last_delta(steps: list[tuple[str, list[str]]]) -> None:
     kept, store, ever = Kept(), dict[str, bytes](), set[str]()

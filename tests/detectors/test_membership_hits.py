@@ -155,7 +155,7 @@ def test_clients_who_send_records_now_and_then_are_learned_by_calibration() -> N
     assert found(Panel("m", learned, 0.01, others), [asks(records()[:200], "client:all")])
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(points=st.lists(st.integers(0, 300), max_size=6))
 def test_however_the_stream_is_cut_findings_are_the_same(points: list[int]) -> None:
     crowd = honest(7, rows=200, clients=10)

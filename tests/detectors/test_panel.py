@@ -109,7 +109,7 @@ def test_each_attacker_is_found_for_what_it_does_and_no_one_else() -> None:
 
 
 @POLICIES
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=st.lists(st.integers(0, 700), max_size=15))
 def test_cutting_the_stream_anywhere_changes_nothing(policy: Policy, points: list[int]) -> None:
     watch = panel()
@@ -134,7 +134,7 @@ def suspicions(watch: Panel, parts: Sequence[EventBatch]) -> list[tuple[str, Sus
     return sorted(told, key=lambda each: (each[0], each[1].detector, each[1].e_value))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(points=st.lists(st.integers(0, 700), max_size=15))
 def test_suspicions_are_the_same_however_rows_are_cut(points: list[int]) -> None:
     assert suspicions(panel(), cut(traffic(), points)) == suspicions(panel(), [traffic()])
@@ -163,7 +163,7 @@ def test_a_suspicion_is_a_bound_of_the_evidence_and_a_finding_is_the_evidence() 
 
 
 @POLICIES
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=st.lists(st.integers(0, 700), min_size=1, max_size=5))
 def test_a_panel_restored_from_deltas_goes_on_the_same(policy: Policy, points: list[int]) -> None:
     """After each step what changed is stored; a new panel takes over from the store."""
@@ -190,7 +190,7 @@ def test_a_panel_restored_from_deltas_goes_on_the_same(policy: Policy, points: l
     assert restored(store).snapshot() == whole(policy)[2]
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(points=st.lists(st.integers(0, 700), max_size=6))
 def test_sweeping_at_any_time_changes_no_finding(points: list[int]) -> None:
     watch = panel()
@@ -424,7 +424,7 @@ def test_costly_detectors_leave_spared_rows_alone() -> None:
 
 
 @POLICIES
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(points=st.lists(st.integers(0, 700), max_size=8))
 def test_sparing_goes_with_the_row_however_the_stream_is_cut(policy: Policy, points: list[int]) -> None:
     spared = frozenset(event for i, event in enumerate(traffic().ids) if i % 5 == 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,7 +17,6 @@ _values = st.one_of(
 )
 
 
-@settings(deadline=None)  # the first example compiles
 @given(arrays(np.float32, st.tuples(st.integers(1, 80), st.integers(1, 4)), elements=_values))
 def test_counts_are_those_of_a_plain_comparison(x: np.ndarray) -> None:
     edges = fit_edges(x)

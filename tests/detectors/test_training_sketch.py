@@ -68,7 +68,7 @@ def test_cut_hashes_match_by_chance_as_rarely_as_is_said() -> None:
     assert rate == pytest.approx(found.false_match, rel=0.3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), rows=st.integers(LEAST_ROWS, 120), d=st.integers(1, 12))
 def test_no_row_is_in_the_file(seed: int, rows: int, d: int) -> None:
     """No value of any record, as float64 or, next to another, as float32: not even as a median."""
@@ -84,7 +84,7 @@ def test_size_depends_on_the_number_of_rows_and_not_on_what_they_hold() -> None:
     assert len(sketch_rows(records(4000), SALT).encoded()) < 4000 * 4 * BANDS + 10_000
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(numbers=st.integers(1, 20_000))
 def test_how_many_rows_are_read_at_a_time_changes_nothing(numbers: int) -> None:
     assert sketch_rows(records(), SALT, block_numbers=numbers).encoded() == sketch().encoded()
@@ -158,7 +158,7 @@ def test_a_file_gives_back_what_was_saved_and_only_its_owner_may_read_it(tmp_pat
     np.testing.assert_array_equal(agreeing(loaded, records()), agreeing(sketch(), records()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(at=st.floats(0.0, 1.0, exclude_max=True), by=st.integers(1, 255), cut=st.booleans())
 def test_damaged_files_are_refused(tmp_path_factory: pytest.TempPathFactory, at: float, by: int, cut: bool) -> None:
     blob = bytearray(sketch().encoded())

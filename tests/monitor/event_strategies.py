@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
 from monitor.codec.limits import MAX_MODEL_CHARS, MAX_TS
 from monitor.event import Event, label_hash
-
-#: How long one example takes says nothing about the code: the machine may be busy.
-unhurried = settings(deadline=None)
 
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 

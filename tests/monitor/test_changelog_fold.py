@@ -111,7 +111,7 @@ changes = st.dictionaries(names, st.none() | st.binary(max_size=7), max_size=3)
 saves = st.lists(st.tuples(changes, st.sampled_from(["save", "save", "torn", "lazy", "takeover"])), max_size=14)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(saves, st.floats(0, 1), st.booleans())
 def test_the_last_commit_counts_however_the_log_was_compacted(
     steps: list[tuple[dict[str, bytes | None], str]], cleaned: float, burials_too: bool

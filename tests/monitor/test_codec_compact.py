@@ -13,13 +13,12 @@ from monitor.codec.compact import Rejected, decode_compact, encode_compact
 from monitor.codec.json_event import decode_json, encode_json
 from monitor.codec.limits import Limits
 from monitor.event import Event, Reason
-from tests.monitor.event_strategies import assert_same, events, unhurried
+from tests.monitor.event_strategies import assert_same, events
 from tests.monitor.hostile_parts import compact_record, event_json, request_bytes
 
 LIMITS = Limits()
 
 
-@unhurried
 @given(st.lists(events(), min_size=1, max_size=4))
 def test_round_trip(originals: list[Event]) -> None:
     decoded = decode_compact(encode_compact(originals), LIMITS, None)
@@ -29,7 +28,6 @@ def test_round_trip(originals: list[Event]) -> None:
         assert_same(event, original)
 
 
-@unhurried
 @given(events())
 def test_json_to_compact_and_back_loses_nothing(original: Event) -> None:
     text = encode_json(original)
@@ -127,14 +125,12 @@ def test_requests_past_the_limit_are_rejected_together_and_kept_readable() -> No
     assert [e.id for e in decode_compact(rest.raw, LIMITS, None) if isinstance(e, Event)] == ["3", "4"]
 
 
-@unhurried
 @given(st.binary(max_size=300))
 def test_any_bytes_decode_or_are_rejected(raw: bytes) -> None:
     assert all(isinstance(item, Rejected) for item in decode_compact(raw, LIMITS, None))
     assert all(isinstance(item, Rejected) for item in decode_compact(compact_record([raw]), LIMITS, None))
 
 
-@unhurried
 @given(st.lists(events(), min_size=1, max_size=2), st.data())
 def test_damaged_records_decode_or_are_rejected(originals: list[Event], data: st.DataObject) -> None:
     raw = bytearray(encode_compact(originals))

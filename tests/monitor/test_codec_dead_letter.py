@@ -6,12 +6,10 @@ from hypothesis import strategies as st
 
 from monitor.codec.dead_letter import DeadLetter, decode_dead_letter, encode_dead_letter
 from monitor.event import Reason, Rejection
-from tests.monitor.event_strategies import unhurried
 
 _offsets = st.integers(0, 2**63 - 1)
 
 
-@unhurried
 @given(
     raw=st.none() | st.binary(max_size=50),
     rejection=st.builds(Rejection, st.sampled_from(Reason), st.text(max_size=300)),

@@ -14,7 +14,7 @@ from monitor.codec.depth import nests_deeper
 from monitor.codec.json_event import decode_json, encode_json
 from monitor.codec.limits import Limits
 from monitor.event import Event, Reason, Rejection, label_hash
-from tests.monitor.event_strategies import assert_same, events, unhurried
+from tests.monitor.event_strategies import assert_same, events
 from tests.monitor.hostile_parts import event_json
 
 LIMITS = Limits(max_future_s=300.0)
@@ -44,13 +44,11 @@ def test_documented_example() -> None:
     assert event.tags == {}
 
 
-@unhurried
 @given(events())
 def test_round_trip(event: Event) -> None:
     assert_same(decode_json(encode_json(event), LIMITS, None), event)
 
 
-@unhurried
 @given(events())
 def test_encoding_is_stable_and_plain_json(event: Event) -> None:
     raw = encode_json(event)
@@ -60,7 +58,6 @@ def test_encoding_is_stable_and_plain_json(event: Event) -> None:
     assert b"NaN" not in json.dumps(json.loads(raw)["inputs"]).encode()
 
 
-@unhurried
 @given(st.lists(st.decimals(-1000, 1000, places=3, allow_nan=False), min_size=1, max_size=20))
 def test_short_decimals_are_written_short(decimals: list[Any]) -> None:
     values = [float(d) for d in decimals]
@@ -68,14 +65,12 @@ def test_short_decimals_are_written_short(decimals: list[Any]) -> None:
     assert json.loads(encode_json(event))["inputs"] == values
 
 
-@unhurried
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_rejected(raw: bytes) -> None:
     with pytest.raises(Rejection):
         decode_json(raw, LIMITS, NOW)
 
 
-@unhurried
 @given(events(), st.data())
 def test_damaged_events_decode_or_are_rejected(event: Event, data: st.DataObject) -> None:
     raw = bytearray(encode_json(event))
@@ -144,7 +139,6 @@ def test_labels() -> None:
     assert decode(outputs={"label": 2**63 - 1}).served_labels().tolist() == [2**63 - 1]
 
 
-@unhurried
 @given(st.text(max_size=20))
 def test_label_hash_is_a_natural_number_below_2_to_the_62(name: str) -> None:
     assert 0 <= label_hash(name) < 2**62
@@ -231,7 +225,6 @@ _json = st.recursive(
 )
 
 
-@unhurried
 @given(_json)
 def test_depth_is_that_of_the_parsed_value(value: Any) -> None:
     def depth(v: Any) -> int:

@@ -15,7 +15,7 @@ from monitor.codec import DecodedMany, Limits, decode_record, decode_records, en
 from monitor.codec.bulk import assemble_plain
 from monitor.codec.plain import Plain, plain_compact, plain_json
 from monitor.event import Event, Rejection
-from tests.monitor.event_strategies import assert_same, events, unhurried
+from tests.monitor.event_strategies import assert_same, events
 from tests.monitor.hostile import hostile_records, nasty_but_valid
 from tests.monitor.hostile_parts import DROP, compact_record, event_json, request_bytes
 
@@ -132,7 +132,6 @@ def _said(rejection: Rejection) -> tuple[str, str]:
     return rejection.reason.value, rejection.detail
 
 
-@unhurried
 @given(st.lists(RECORDS, max_size=8), st.none() | st.just(NOW))
 @example([event_json(inputs=[None, 1]), event_json(), event_json(inputs=[1, 2, 3, 4]), event_json(shape=[4])], NOW)
 @example([event_json(outputs={"label": [7]}), event_json(outputs={"label": 2**63}), event_json()], None)

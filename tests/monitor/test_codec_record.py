@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 import monitor.codec
 from monitor.codec import Limits, decode_record, encode_compact, encode_json
 from monitor.event import Event, Reason, Rejection
-from tests.monitor.event_strategies import assert_same, events, unhurried
+from tests.monitor.event_strategies import assert_same, events
 from tests.monitor.hostile_parts import compact_record, event_json, request_bytes
 
 LIMITS = Limits()
 
 
-@unhurried
 @given(events(), st.sampled_from([b"", b" ", b"\r\n\t "]))
 def test_json_is_known_by_its_first_byte(event: Event, space: bytes) -> None:
     decoded = decode_record(space + encode_json(event) + space, LIMITS)
@@ -21,7 +20,6 @@ def test_json_is_known_by_its_first_byte(event: Event, space: bytes) -> None:
     assert_same(decoded.events[0], event)
 
 
-@unhurried
 @given(st.lists(events(), min_size=1, max_size=3))
 def test_compact_is_known_by_its_first_bytes(originals: list[Event]) -> None:
     decoded = decode_record(encode_compact(originals), LIMITS)
@@ -52,7 +50,6 @@ def test_clock_is_used_by_both_forms() -> None:
         assert rejection.reason is Reason.BAD_TIME
 
 
-@unhurried
 @given(st.binary(max_size=200))
 def test_never_raises(raw: bytes) -> None:
     decoded = decode_record(raw, LIMITS)
@@ -80,7 +77,6 @@ def test_want_of_memory_is_not_the_records_fault(monkeypatch: pytest.MonkeyPatch
         decode_record(event_json(), LIMITS)
 
 
-@unhurried
 @given(st.text(max_size=600))
 def test_rejection_detail_is_printable_ascii_and_short(text: str) -> None:
     rejection = Rejection(Reason.MALFORMED, text)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from monitor.codec import Limits, decode_record, encode_compact, encode_json
 from monitor.codec.route import routes
 from monitor.event import Event, Reason
-from tests.monitor.event_strategies import assert_same, events, unhurried
+from tests.monitor.event_strategies import assert_same, events
 from tests.monitor.hostile import hostile_records, nasty_but_valid
 from tests.monitor.hostile_parts import compact_record, event_json, request_bytes
 from tests.monitor.test_codec_many import RECORDS
@@ -21,7 +21,6 @@ def clients(*pairs: tuple[str, str | None]) -> bytes:
     return compact_record([request_bytes(id=name, client=None if ip is None else {"ip": ip}) for name, ip in pairs])
 
 
-@unhurried
 @given(RECORDS)
 def test_events_stand_under_their_clients_keys_and_nothing_is_lost(raw: bytes | None) -> None:
     whole = decode_record(raw, LIMITS)
@@ -42,14 +41,12 @@ def test_events_stand_under_their_clients_keys_and_nothing_is_lost(raw: bytes | 
     assert sorted(rejected) == sorted((rejection.reason.value, kept) for rejection, kept in whole.rejections)
 
 
-@unhurried
 @given(events(), st.sampled_from([b"", b" ", b"\r\n\t"]))
 def test_json_is_one_pair_with_its_bytes(event: Event, space: bytes) -> None:
     raw = space + encode_json(event)
     assert routes(raw, LIMITS) == [(event.client.encode(), raw)]
 
 
-@unhurried
 @given(st.lists(events(), min_size=1, max_size=6))
 def test_compact_is_regrouped_by_client_in_order_of_their_first_requests(originals: list[Event]) -> None:
     keys = list(dict.fromkeys(event.client.encode() for event in originals))

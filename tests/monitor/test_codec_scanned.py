@@ -14,7 +14,7 @@ from monitor.codec import Limits, decode_record, decode_records, scanned
 from monitor.codec.plain import plain_json
 from monitor.codec.scanned import quick_json
 from monitor.event_block import EventBlock
-from tests.monitor.event_strategies import assert_same, unhurried
+from tests.monitor.event_strategies import assert_same
 from tests.monitor.hostile_parts import event_json, spliced
 
 LIMITS = Limits(max_bytes=64 * 1024)
@@ -39,7 +39,6 @@ def taken(*records: bytes) -> list[bool]:
     return [bool(flag) for flag in quick_json(records, LIMITS)[1]]
 
 
-@unhurried
 @given(st.lists(DECIMALS, min_size=1, max_size=6), SPACES)
 @example(["0.000030517578125", "0.1234567890123456", "1.00000005960464477539", "12345678901234567890"], " ")
 @example(["8.5899366e9", "2.2250738585072014e-308", "0.30000001192092896"], "")
@@ -60,7 +59,6 @@ def test_numbers_are_read_as_a_parser_reads_them(numbers: list[str], space: str)
             assert taken(with_inputs([number])) == [True]
 
 
-@unhurried
 @given(st.floats(1.0, 4e9) | st.integers(1, 4 * 10**9), st.sampled_from(["{!r}", "{:.3f}", "{:.9f}", "{:e}"]))
 def test_times_keep_every_bit(ts: float, form: str) -> None:
     raw = spliced("ts", form.format(ts))

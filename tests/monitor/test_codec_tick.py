@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 from monitor.codec.limits import MAX_TS, Limits
 from monitor.codec.tick import decode_tick, encode_tick
 from monitor.event import Reason, Rejection
-from tests.monitor.event_strategies import unhurried
 
 _HEADERS = [("vedette-kind", b"tick")]
 
 
-@unhurried
 @given(st.floats(0, MAX_TS, exclude_min=True, exclude_max=True))
 def test_round_trip(ts: float) -> None:
     assert decode_tick(*encode_tick(ts)) == ts

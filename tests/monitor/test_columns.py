@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from detectors.batch import NO_LABEL
 from monitor.columns import align_scores, to_batches
 from monitor.event import Event
-from tests.monitor.event_strategies import events, unhurried
+from tests.monitor.event_strategies import events
 
 
 def _event(id: str, x: list[list[float]], model: str = "m", **fields: object) -> Event:
@@ -63,7 +63,6 @@ def test_what_cannot_share_a_table_is_kept_apart_in_order_of_first_appearance() 
     assert [b.request.tolist() for b in batches] == [[0, 5], [1], [2], [3], [4, 7], [6]]
 
 
-@unhurried
 @given(st.lists(events(), max_size=8))
 def test_every_row_of_every_event_is_in_exactly_one_batch(originals: list[Event]) -> None:
     batches = to_batches(originals)
@@ -90,7 +89,6 @@ def test_every_row_of_every_event_is_in_exactly_one_batch(originals: list[Event]
         assert start == len(batch)
 
 
-@unhurried
 @given(st.lists(events(), min_size=1, max_size=4))
 def test_events_are_not_written_to(originals: list[Event]) -> None:
     before = [event.x.copy() for event in originals]
@@ -113,7 +111,6 @@ def test_scores_of_another_width_become_nan_and_labels_stay() -> None:
     assert bare.labels.tolist() == [NO_LABEL, 2, 1]
 
 
-@unhurried
 @given(st.lists(events(), max_size=6), st.integers(0, 3), st.booleans())
 def test_models_of_a_known_width_are_aligned_first(originals: list[Event], width: int, all_known: bool) -> None:
     models = [event.model for event in originals]

@@ -43,7 +43,7 @@ def played(events: list[Event], looks: dict[int, str], plans: dict[int, int], ti
     return said
 
 
-@settings(max_examples=25, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=25, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     st.integers(0, 10_000),
     st.dictionaries(places, st.sampled_from(LOOKS), max_size=12),

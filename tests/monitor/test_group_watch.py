@@ -82,7 +82,7 @@ def test_each_member_is_decided_on_as_a_client_and_once() -> None:
 @given(
     st.integers(1, 12), st.integers(1, 5), st.sampled_from([7, 40, 10_000]), st.booleans(), st.booleans()
 )  # fmt: skip
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_partitions_lanes_order_and_restarts_change_nothing(
     partitions: int, lanes: int, step: int, backwards: bool, restart: bool
 ) -> None:

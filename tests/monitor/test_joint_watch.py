@@ -72,7 +72,7 @@ def test_all_accounts_are_named_and_nobody_honest() -> None:
 
 
 @given(st.integers(1, 9), st.sampled_from([11, 90, 10_000]), st.booleans(), st.booleans())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_partitions_order_and_restarts_change_nothing(
     partitions: int, step: int, backwards: bool, restart: bool
 ) -> None:

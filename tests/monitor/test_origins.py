@@ -120,7 +120,7 @@ def passed(
     return values, ticks
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(topics(), st.lists(st.integers(0, 60), max_size=6), st.lists(st.integers(0, 6), max_size=4))
 def test_each_record_once_and_in_order_however_often_it_was_sent(
     sent: tuple[list[list[Sent]], list[Record]], cuts: list[int], restarts: list[int]
@@ -134,7 +134,7 @@ def test_each_record_once_and_in_order_however_often_it_was_sent(
     assert (values, ticks) == passed(topic, len(logs))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(topics())
 def test_time_is_what_all_sources_have_promised(sent: tuple[list[list[Sent]], list[Record]]) -> None:
     """Never more than the slowest source has said by then, always growing, and in the end all of it."""

@@ -104,7 +104,7 @@ def test_load_that_only_a_higher_level_carries_does_not_swing_fast() -> None:
 _curves = st.lists(st.tuples(st.integers(1, 300), st.floats(0, 5900)), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_curves)
 def test_any_load(curve: list[tuple[int, float]]) -> None:
     """Changes are a dwell apart; up only when behind, down only when caught up; 0 again once there is nothing."""

@@ -16,8 +16,8 @@ from tests.monitor.small_core import CLIENTS, MODELS, Seen, clean, core, event, 
 
 #: Each example runs the real detectors: they are not shrunk, the seed names them well enough.
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
-SOME = settings(max_examples=10, deadline=None, phases=UNSHRUNK)
-FEWER = settings(max_examples=5, deadline=None, phases=UNSHRUNK)
+SOME = settings(max_examples=10, phases=UNSHRUNK)
+FEWER = settings(max_examples=5, phases=UNSHRUNK)
 seeds = st.integers(0, 10_000)
 cuts = st.lists(st.integers(0, 120), max_size=12)
 #: A quarantine that ends within a batch, one that ends between, one that does not end.

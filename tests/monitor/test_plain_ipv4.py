@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.digest import text_bytes
@@ -34,7 +34,6 @@ def canonical(ip: str) -> bool:
         return False
 
 
-@settings(deadline=None)  # a kernel is compiled when it is first called
 @given(st.lists(_TEXTS, max_size=4))
 @example([])
 @example(["1.2.3.4", ""])

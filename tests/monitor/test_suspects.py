@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from suspect_traffic import suspicion
 
@@ -70,7 +70,6 @@ def fed(rows: EventBatch, cuts: list[int], *, restart: bool = False) -> list[Sus
     st.lists(st.integers(0, 60), max_size=5),
     st.booleans(),
 )
-@settings(deadline=None)
 def test_cuts_and_restarts_change_nothing(rows: list[tuple[int, int]], cuts: list[int], restart: bool) -> None:
     assert fed(batch(rows), cuts, restart=restart) == fed(batch(rows), [])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.shares import Message, Progress, Share
@@ -85,7 +85,6 @@ def test_partitions_that_this_worker_has_not_heard_of_are_waited_for_as_well() -
     assert merging.take(here(1, 0, idle=True)) == [(0, 3)]
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_messages_that_are_sent_again_change_nothing(data: st.DataObject) -> None:
     """Each partition's topic is in order, and any of its senders may begin again anywhere behind."""

@@ -221,7 +221,7 @@ sizes = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 restarts = st.sets(st.integers(0, 40), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(GRACE_S), places, st.integers(1, 4), turns, sizes, restarts)
 def test_any_division_interleaving_batching_and_restarts_close_the_same_windows(
     rows: list[Row], place: list[int], partitions: int, order: list[int], size: list[int], again: set[int]
@@ -235,7 +235,7 @@ def test_any_division_interleaving_batching_and_restarts_close_the_same_windows(
     assert sum(w.rows for w in plain.closed) == sum(row.model != "unknown" for row in rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(60.0), places, turns, turns, sizes, sizes, restarts)
 def test_late_rows_depend_on_each_partitions_own_order_alone(
     rows: list[Row], place: list[int], o1: list[int], o2: list[int], s1: list[int], s2: list[int], again: set[int]
@@ -249,7 +249,7 @@ def test_late_rows_depend_on_each_partitions_own_order_alone(
     assert kept + first.late_rows == sum(row.model != "unknown" for row in rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(60.0), places, turns, sizes)
 def test_windows_close_once_and_in_order(rows: list[Row], place: list[int], order: list[int], size: list[int]) -> None:
     reader = replayed(divided(rows, place, 3), order, size, [])

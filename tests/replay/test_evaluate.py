@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import binomtest, poisson
@@ -185,7 +185,6 @@ alerts_lists = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(alerts_lists, st.randoms())
 def test_the_order_of_alerts_does_not_matter_and_counts_add_up(alerts: list[Finding], rnd: Any) -> None:
     shuffled = list(alerts)
@@ -214,7 +213,6 @@ def test_an_alerts_file_names_its_bad_line() -> None:
             decode_alerts([good, bad])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_wilson_agrees_with_scipy(hits: int, trials: int) -> None:
     hits = min(hits, trials)
@@ -231,7 +229,6 @@ def test_no_trials_give_no_share_and_impossible_counts_are_refused() -> None:
         poisson_rate(1, 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 200), st.floats(0.01, 100))
 def test_the_poisson_interval_leaves_two_and_a_half_percent_on_each_side(count: int, days: float) -> None:
     rate = poisson_rate(count, days)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.finding import Attack
@@ -22,7 +22,6 @@ attack_labels = st.builds(
 names = st.text('ab:<"\\\n\u202eé😀', max_size=30)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(names, st.just(BENIGN) | attack_labels),
     st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False)),
@@ -34,7 +33,6 @@ def test_labels_survive_the_file(clients: dict[str, str], onsets: dict[str, floa
     assert raw == encode_labels(decode_labels(raw))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_labels_or_an_error(raw: bytes) -> None:
     try:

@@ -40,7 +40,7 @@ def _compress(path: Path, plain: bytes) -> Path:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(originals=st.lists(events(), max_size=5))
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, suffix: str, originals: list[Event]) -> None:
     path = _write(tmp_path_factory.mktemp("r") / f"a{suffix}", originals)

@@ -117,7 +117,7 @@ def test_hidden_characters_are_shown() -> None:
     assert "\\u202e" in Page(render_html(full(name="a\u202eb"))).text
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(max_size=40), st.text(max_size=40), st.floats(), st.floats(allow_nan=False))
 def test_any_names_and_figures_give_a_sound_page(name: str, model: str, score: float, ts: float) -> None:
     labels = Labels(clients={name: "evasion:pgd", "ann": BENIGN}, shift_onset={model: ts})
@@ -184,7 +184,6 @@ def test_drawings_stay_in_their_frame(value: float) -> None:
     assert all(0.0 <= x <= 1000.0 for x in xs)
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 1e9), st.integers(3, 10))
 def test_ticks_are_few_even_and_within_the_span(span: float, most: int) -> None:
     ticks = nice_ticks(span, most)

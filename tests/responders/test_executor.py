@@ -440,5 +440,5 @@ class ExecutorMachine(RuleBasedStateMachine):
             assert sum(entry.from_status is Status.APPLYING for entry in done) <= 1
 
 
-ExecutorMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+ExecutorMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestExecutorMachine = ExecutorMachine.TestCase

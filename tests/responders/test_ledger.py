@@ -112,7 +112,7 @@ def test_a_decision_that_would_not_come_back_is_refused_with_its_whole_batch(led
     ttl_s=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     detail=st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_hostile_text_comes_back_as_it_went_in(
     tmp_path_factory: pytest.TempPathFactory, value: str, ttl_s: float | None, detail: str
 ) -> None:

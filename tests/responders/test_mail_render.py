@@ -63,7 +63,7 @@ class Tags(HTMLParser):
         self.text += data
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(hostile_notices)
 def test_no_notice_can_add_a_header_or_a_tag(hostile: Notice) -> None:
     message, _ = rendered(hostile)
@@ -80,7 +80,7 @@ def test_no_notice_can_add_a_header_or_a_tag(hostile: Notice) -> None:
         assert "\u202e" not in text
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(hostile_notices)
 def test_lines_on_the_wire_are_what_smtp_allows(hostile: Notice) -> None:
     message, _ = render(hostile, None, None, SENDER, RECIPIENTS, 0.0)

@@ -348,4 +348,4 @@ class Coalescing(RuleBasedStateMachine):
 
 
 TestCoalescing = Coalescing.TestCase
-TestCoalescing.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestCoalescing.settings = settings(max_examples=60, stateful_step_count=30)

@@ -193,7 +193,7 @@ def test_a_line_cut_short_is_dropped_and_its_replay_stored(store: QuarantineStor
     assert stored_ids(folder) == ["r-1", "r-2"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_a_file_cut_anywhere_is_made_whole_by_the_replay(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

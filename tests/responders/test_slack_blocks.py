@@ -34,7 +34,7 @@ def shown(made: list[dict[str, Any]]) -> str:
     return "\n".join(text["text"] for text in texts(made))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(hostile_notices)
 def test_any_notice_is_within_slacks_limits_and_says_nothing_in_markup(hostile: Notice) -> None:
     made: list[Any] = blocks(hostile)
@@ -48,7 +48,7 @@ def test_any_notice_is_within_slacks_limits_and_says_nothing_in_markup(hostile: 
             assert text["emoji"] is False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(hostile_notices, hostile_notices)
 def test_any_news_is_within_slacks_limits_and_plain(newer: Notice, older: Notice) -> None:
     lines = news(newer, older, LINES // 2)

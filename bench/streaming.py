@@ -1,6 +1,6 @@
 """The streaming benchmarks: real workers on real brokers, all default detectors on.
 
-    python -m bench.streaming                            everything, about a quarter of an hour
+    python -m bench.streaming                            everything, about twenty minutes
     python -m bench.streaming --only stream-latency      a part
     python -m bench.streaming --quick                    smaller, to try it out; RESULTS.md is left alone
 
@@ -16,7 +16,7 @@ Prints tables with permanent ids, each with its goals, and puts them into bench/
     stream-profile      where the processor time goes
 
 Exit status 1, with a list, where a goal is missed; the figures are published as they are. Brokers are started here: the
-embedded one and, for two of the tables, Apache Kafka where Java is. Keep the machine quiet meanwhile.
+embedded one and, for three of the tables, Apache Kafka where Java is. Keep the machine quiet meanwhile.
 """
 
 from __future__ import annotations

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 
 from bench.results import Table
+from bench.stream.brokers import brokers
 from bench.stream.goals import Run
 from bench.stream.topics import filled
-from bench.stream.transport import apache, embedded
 from bench.stream.worker import BenchWorker
 from monitor.settings import Kafka
 
@@ -29,16 +28,12 @@ def measure(run: Run) -> None:
         "a session goes by whenever a member joins. Ready: /readyz says so, partitions are assigned and state is "
         f"loaded. JSON, 30 features, about {_PER_CLIENT} events a client. Goal: at most {GOAL_S:g} s.",
     )
-    for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):
-        with broker() as bootstrap:
-            if not bootstrap:
-                print(f"{name} cannot run here; its rows are left out", file=sys.stderr)
-                continue
-            topic = filled(bootstrap, 30, "json", clients * _PER_CLIENT, clients)
-            for folder in ("its own", "new"):
-                ready_s, read_s, loaded_bytes = _recovered(BenchWorker(run.scratch, topic), folder == "new")
-                table.row(name, folder, f"{clients:,}", f"{loaded_bytes / 1e6:,.0f}", f"{read_s:.1f}", f"{ready_s:.1f}")
-                run.at_most(f"stream-recovery, {name}, {folder} folder", ready_s, GOAL_S)
+    for name, bootstrap in brokers():
+        topic = filled(bootstrap, 30, "json", clients * _PER_CLIENT, clients)
+        for folder in ("its own", "new"):
+            ready_s, read_s, loaded_bytes = _recovered(BenchWorker(run.scratch, topic), folder == "new")
+            table.row(name, folder, f"{clients:,}", f"{loaded_bytes / 1e6:,.0f}", f"{read_s:.1f}", f"{ready_s:.1f}")
+            run.at_most(f"stream-recovery, {name}, {folder} folder", ready_s, GOAL_S)
     run.publish(table)
 
 

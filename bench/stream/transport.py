@@ -8,11 +8,9 @@ of its own, .venv-peers/quix, from constraints/quix.txt, made the first time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
@@ -20,10 +18,10 @@ from rich.console import Console
 from rich.progress import track
 
 from bench.results import Table
+from bench.stream.brokers import brokers
 from bench.stream.goals import Run
 from monitor.kafka_admin import ensure_topics
 from monitor.settings import Kafka, Topic
-from replay.embedded_broker import EmbeddedBroker
 
 ID = "stream-transport"
 GOALS = {"getmany": 0.7, "quix": 2.5}
@@ -50,24 +48,6 @@ def quix_python() -> Path:
         subprocess.run([*install, "--constraint", str(PINS), "quixstreams"], check=True)
         stamp.write_text(pins, encoding="utf-8")
     return python
-
-
-@contextlib.contextmanager
-def apache() -> Iterator[str]:
-    """The address of an Apache Kafka, or "" where it cannot run."""
-    script = [sys.executable, str(ROOT / "scripts" / "apache-kafka")]
-    with subprocess.Popen(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-
-
-@contextlib.contextmanager
-def embedded() -> Iterator[str]:
-    with EmbeddedBroker() as broker:
-        yield broker.bootstrap
 
 
 async def fill(bootstrap: str, topic: str, count: int) -> None:
@@ -113,19 +93,15 @@ def measure(run: Run) -> None:
         notes=f"{records:,} records, the best of the rounds, which take turns. Goals: at least {GOALS['getmany']} of "
         f"getmany, at least {GOALS['quix']} times Quix Streams.",
     )
-    for name, broker in (("embedded", embedded), ("Apache Kafka", apache)):
-        with broker() as bootstrap:
-            if not bootstrap:
-                print(f"{name} cannot run here; its row is left out", file=sys.stderr)
-                continue
-            topic = "transport"
-            ensure_topics(Kafka(brokers=(bootstrap,)), [Topic(name=topic, partitions=PARTITIONS)])
-            asyncio.run(fill(bootstrap, topic, records))
-            best = dict.fromkeys(ways, 0.0)
-            runs = [way for _ in range(rounds) for way in ways]
-            for way in track(runs, f"measuring on {name}", console=Console(stderr=True)):
-                command, count = ways[way]
-                best[way] = max(best[way], rate(command, bootstrap, topic, count))
+    for name, bootstrap in brokers():
+        topic = "transport"
+        ensure_topics(Kafka(brokers=(bootstrap,)), [Topic(name=topic, partitions=PARTITIONS)])
+        asyncio.run(fill(bootstrap, topic, records))
+        best = dict.fromkeys(ways, 0.0)
+        runs = [way for _ in range(rounds) for way in ways]
+        for way in track(runs, f"measuring on {name}", console=Console(stderr=True)):
+            command, count = ways[way]
+            best[way] = max(best[way], rate(command, bootstrap, topic, count))
         ratios = {peer: best["batch"] / best[peer] for peer in GOALS}
         table.row(name, *(f"{best[way]:,.0f}" for way in ways), *(f"{ratios[peer]:.2f}" for peer in GOALS))
         for peer, goal in GOALS.items():

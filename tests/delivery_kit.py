@@ -17,8 +17,8 @@ from monitor.delivery import BatchApp, RecordBatch, batches
 TIMEOUT_S = 30.0
 
 
-async def make_topic(broker: BrokerHandle, partitions: int = 1, **configs: str) -> str:
-    name = topic_name()
+async def make_topic(broker: BrokerHandle, partitions: int = 1, name: str = "", **configs: str) -> str:
+    name = name or topic_name()
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
     try:

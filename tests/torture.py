@@ -86,7 +86,10 @@ class Torture:
         """Look after the workers, without another blow, until it is done; fails if it takes longer."""
         end_s = time.monotonic() + timeout_s
         while not done():
-            assert time.monotonic() < end_s, f"not {what} after {timeout_s:g} s; {self.saved()} events saved"
+            assert time.monotonic() < end_s, (
+                f"not {what} after {timeout_s:g} s; {self.saved()} events saved\n"
+                + "\n".join(worker.log_end() for worker in self.workers)
+            )
             self._supervise()
             time.sleep(0.05)
 

@@ -13,18 +13,23 @@ from monitor.delivery.topic import BatchTopic
 
 #: More in a batch is no faster; what is in flight is delivered again after a crash.
 MAX_RECORDS = 2000
+#: The group's leader gives partitions of a topic to nobody if the broker, just started, says that there is no such
+#: topic. It looks again after so long; by Faust's own setting, after five minutes in which nobody reads them.
+METADATA_MAX_AGE_MS = 5000
 
 
 class BatchApp(faust.App):
     """A ``faust.App`` with ``batch_topic``; its other topics, tables and agents work as they always do.
 
     ``broker_max_poll_records`` is the most records that a batch may hold, 2000 unless set; None leaves it to
-    ``consumer_max_fetch_size``, which counts bytes as they travel, compressed.
+    ``consumer_max_fetch_size``, which counts bytes as they travel, compressed. ``consumer_metadata_max_age_ms`` is 5000
+    unless set.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.batch_topics: set[str] = set()
-        super().__init__(*args, **{"broker_max_poll_records": MAX_RECORDS, **options})
+        defaults = {"broker_max_poll_records": MAX_RECORDS, "consumer_metadata_max_age_ms": METADATA_MAX_AGE_MS}
+        super().__init__(*args, **(defaults | options))
 
     def batch_topic(self, *topics: str, **options: Any) -> BatchTopic:
         """Like ``topic``, with its options, for agents that iterate over ``batches(stream)``."""

@@ -16,6 +16,8 @@ from typing import Any
 from monitor.errors import UserError
 
 _POLL_S = 0.1
+#: Characters of a log that an error holds.
+_LOG_END = 4000
 
 
 class WorkerError(UserError):
@@ -82,7 +84,7 @@ class WorkerProcess:
         """What ``/readyz`` says; None while it does not answer. Raises WorkerError if the process is gone."""
         if self._process is None or self._process.poll() is not None:
             code = None if self._process is None else self._process.returncode
-            raise WorkerError(f"the worker ended with exit code {code}; {self._log} ends:\n{self._tail()}")
+            raise WorkerError(f"the worker ended with exit code {code}; {self.log_end()}")
         try:
             with urllib.request.urlopen(f"{self._url}/readyz", timeout=5.0) as answer:  # noqa: S310 - our own loopback URL
                 body = answer.read()
@@ -101,7 +103,7 @@ class WorkerProcess:
             if report is not None and report["ready"]:
                 return
             time.sleep(_POLL_S)
-        raise WorkerError(f"the worker was not ready within {timeout_s:g} s; {self._log} ends:\n{self._tail()}")
+        raise WorkerError(f"the worker was not ready within {timeout_s:g} s; {self.log_end()}")
 
     def verdicts(self) -> dict[str, int]:
         """Checkpointed verdict counts, dead letters as ``dead_letter``; empty while it does not answer."""
@@ -117,8 +119,9 @@ class WorkerProcess:
             if sum(verdicts.values()) >= records:
                 return verdicts
             time.sleep(_POLL_S)
+        judged = sum(verdicts.values())
         raise WorkerError(
-            f"{records} records were sent, but {sum(verdicts.values())} have a verdict after {timeout_s:g} s"
+            f"{records} records were sent, but {judged} have a verdict after {timeout_s:g} s; {self.log_end()}"
         )
 
     def until_closed(self, event_ts: float, timeout_s: float = 60.0) -> None:
@@ -131,7 +134,11 @@ class WorkerProcess:
             if closed_ts >= event_ts:
                 return
             time.sleep(_POLL_S)
-        raise WorkerError(f"windows are closed up to {closed_ts:.0f}, not {event_ts:.0f}, after {timeout_s:g} s")
+        raise WorkerError(
+            f"windows are closed up to {closed_ts:.0f}, not {event_ts:.0f}, after {timeout_s:g} s; {self.log_end()}"
+        )
 
-    def _tail(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")[-3000:] if self._log.exists() else "(no log)"
+    def log_end(self) -> str:
+        """The last lines of its log, for an error's text."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else "(no log)"
+        return f"{self._log} ends:\n{lines[-_LOG_END:]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from brokers import BrokerHandle
+import pytest
+from brokers import BrokerHandle, topic_name
 from delivery_kit import Taken, ack, fill, make_app, make_topic, numbered, producing, running
 from faust.types import TP
 
@@ -59,6 +60,25 @@ async def test_records_as_they_are(broker: BrokerHandle) -> None:
     assert [(r.key, r.value, tuple(r.headers), r.timestamp) for r in records] == sent
     assert {b.tp for b in taken.batches} == {TP(topic, 0)}
     assert {r.timestamp_type for r in records} == {0}
+
+
+@pytest.mark.parametrize("broker", [pytest.param("apache", marks=pytest.mark.kafka)], indirect=True)
+async def test_a_topic_that_the_broker_knows_later(broker: BrokerHandle) -> None:
+    """As after its restart: the group comes together while there is no metadata of one of the topics.
+
+    The embedded broker makes topics that it is asked for.
+    """
+    early, late = await make_topic(broker), topic_name()
+    await fill(broker, early, numbered(0, 3))
+    app = make_app(broker)
+    taken = Taken(app, early, late, then=ack)
+    async with running(app):
+        await taken.until_records(3)
+        assert {tp.topic for tp in app.consumer.assignment()} == {early}
+        await make_topic(broker, partitions=3, name=late)
+        await fill(broker, late, numbered(0, 5), partition=2)
+        await taken.until(lambda: len(taken.values(2)) == 5)
+    assert taken.values(2) == numbered(0, 5)
 
 
 async def test_records_larger_than_a_fetch(broker: BrokerHandle) -> None:

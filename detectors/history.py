@@ -20,7 +20,7 @@ _GROWTH: Final = 2
 _AT_ONCE: Final = 4096
 #: The pool is packed anew when less than this share of it is in use.
 _PACK_BELOW: Final = 0.5
-_PACK_LEAST: Final = 4096
+_PACK_LEAST: Final = 128
 
 
 class History:

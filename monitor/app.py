@@ -181,7 +181,8 @@ class _Worker:
         self._app.agent(source, name=topic)(run)
 
     async def _judge_windows(self, lane: Lane[ModelsWatch], batch: Batch) -> None:
-        self.service.found(self.service.runtime.judge_windows(lane.state, self._messages(lane, batch)))
+        result = self.service.runtime.judge_windows(lane.state, self._messages(lane, batch))
+        lane.await_before_saving(self.service.said(result))
         lane.cover(batch, max(batch.records[-1].offset + 1, lane.next_offset))
 
     async def _compare_bands(self, lane: Lane[BandWatch], batch: Batch) -> None:
@@ -285,7 +286,8 @@ def _pages(app: faust.App, worker: _Worker) -> None:
     @app.page("/readyz")
     async def readyz(self: Any, _request: Any) -> Any:
         loading = worker.lanes.loading + worker.bands.loading + worker.windows.loading
-        report = worker.service.readiness(rebalancing=bool(app.rebalancing), loading=loading)
+        rebalancing = bool(app.rebalancing)
+        report = await asyncio.to_thread(worker.service.readiness, rebalancing=rebalancing, loading=loading)
         return self.json(report, status=200 if report["ready"] else 503)
 
     @app.page("/metrics")

@@ -77,7 +77,7 @@ class Events:
         taken = self._service.runtime.take(
             lane.state, self._layout.judged, lane.partition, batch.records, lane.next_offset
         )
-        self._service.found(self._service.runtime.judge(lane.state, taken))
+        lane.await_before_saving(self._service.said(self._service.runtime.judge(lane.state, taken)))
         letters = self.bury(lane, taken.dead)
         self._announce(lane)
         lane.cover(batch, taken.next_offset)

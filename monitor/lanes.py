@@ -131,7 +131,7 @@ class Lanes(Generic[_State]):
         *,
         begin: Callable[[int], Awaitable[int | None]],
         checkpoint_s: float,
-        saved: Callable[[Lane[_State], bool], None],
+        saved: Callable[[Lane[_State], bool], Awaitable[None]],
     ) -> None:
         """
         Args:
@@ -139,7 +139,7 @@ class Lanes(Generic[_State]):
             make: the state of a partition from what was saved of it.
             begin: up to which offset the group has read a partition, None for nothing; asked where no state is.
             checkpoint_s: at least this long between two checkpoints of a lane.
-            saved: told of a lane that has been loaded (True) or saved (False).
+            saved: told of a lane that has been loaded (True) or saved (False), and waited for.
         """
         self._kind = kind
         self._states = states
@@ -215,7 +215,7 @@ class Lanes(Generic[_State]):
             return  # it went while it was being saved; its records come again
         self._metrics.checkpoint.observe(time.perf_counter() - started)
         if self.owns(lane):
-            self._saved(lane, False)
+            await self._saved(lane, False)
 
     async def checkpoint_all(self, *, now: bool = False) -> None:
         self._raise_failure()
@@ -247,5 +247,5 @@ class Lanes(Generic[_State]):
                 log.warning("no state, but the group has read this before: goes on there", scope=scope, at=next_offset)
         lane = Lane(scope, partition, self._make(partition, saved), next_offset)
         self._metrics.recovery.set(time.perf_counter() - started)
-        self._saved(lane, True)
+        await self._saved(lane, True)
         return lane

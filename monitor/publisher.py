@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from detectors.finding import Finding
+from monitor.writer import Writer
 
 #: Sent together.
 _MOST: Final = 500
@@ -32,8 +33,10 @@ class Publisher:
     """Publishes what its worker found, and what another one left behind. Findings do not wait for those before them to
     arrive: a busy worker looks at the broker's answers between two batches of requests only."""
 
-    def __init__(self, store: Unpublished, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Unpublished, writer: Writer, clock: Callable[[], float]) -> None:
+        """``writer``: notes in the ``store`` what has arrived."""
         self._store = store
+        self._writer = writer
         self._clock = clock
         self._found: deque[Finding] = deque()
         self._left_behind = False
@@ -46,9 +49,10 @@ class Publisher:
         self._found += findings
         self._due.set()
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Only for the responder: publish what another worker has found and did not publish in time, if anything."""
-        self._left_behind = bool(self._store.unpublished(self._clock() - _OVERDUE_S, limit=1))
+        overdue = await asyncio.to_thread(self._store.unpublished, self._clock() - _OVERDUE_S, limit=1)
+        self._left_behind = bool(overdue)
         if self._left_behind:
             self._due.set()
 
@@ -81,6 +85,6 @@ class Publisher:
 
     async def _arrived(self, batch: Sequence[Finding], arrival: Awaitable[object]) -> None:
         await arrival
-        self._store.published(f.id for f in batch)
+        await self._writer.put(self._store.published, [f.id for f in batch])
         self._under_way -= 1
         self._due.set()

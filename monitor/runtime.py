@@ -1,7 +1,8 @@
 """The shell around the core: what a step says is written down before the state that covers it is saved.
 
 Order is the promise: quarantined requests, then findings and incidents, then decisions (all ignore repeats); state and
-offset come last (``monitor.lanes``). A crash between any two replays records; nothing happens twice.
+offset come last (``monitor.lanes``). A crash between any two replays records; nothing happens twice. ``judge`` works
+out, ``write`` writes down: between the two, the next records may be judged.
 """
 
 from __future__ import annotations
@@ -109,13 +110,12 @@ class Runtime:
         return take(topic, partition, records, next_offset, self._limits, self._clock())
 
     def judge(self, pipeline: PartitionPipeline, taken: Taken) -> StepResult:
-        """Judge and decide, and write all of it down; what is left to do is to save the state."""
+        """Judge and decide; ``write`` what it says before the state is saved."""
         started = time.perf_counter()
         result = pipeline.process(taken.events, taken.ticks)
         if taken.dead:
             pipeline.reject(len(taken.dead))
-        self._write(result)
-        self._address(taken, pipeline.watermark)
+        result.addresses = self._new_addresses(taken, pipeline.watermark)
         self._sweep(pipeline, taken.partition)
         self._count(pipeline, taken, result)
         self._metrics.step.observe(time.perf_counter() - started)
@@ -124,18 +124,11 @@ class Runtime:
     def judge_windows(self, watch: ModelsWatch, messages: Iterable[AnyMessage]) -> StepResult:
         """The same for what partitions say to the models."""
         result = watch.take(messages)
-        self._write(result)
+        self._found(result)
         return result
 
-    def _sweep(self, pipeline: PartitionPipeline, partition: int) -> None:
-        next_ts = pipeline.watermark + _SWEEP_TTL_SHARE * self._core.settings.clients.ttl_s
-        self._steps[partition] += 1
-        due_ts = self._sweep_due_ts.setdefault(partition, next_ts)
-        if self._steps[partition] % _SWEEP_EVERY == 0 or pipeline.watermark >= due_ts:
-            pipeline.sweep()
-            self._sweep_due_ts[partition] = next_ts
-
-    def _write(self, result: StepResult) -> None:
+    def write(self, result: StepResult) -> None:
+        """Write down what a step said; repeats change nothing. Knows no event loop: it may run in another thread."""
         kept: dict[tuple[str, str], list[tuple[str, bytes]]] = {}
         for client, event in result.diverted:
             kept.setdefault((event.model, client), []).append((event.id, encode_json(event)))
@@ -146,19 +139,31 @@ class Runtime:
             self._store.note(result.findings, result.incidents.values(), now)
         if result.decisions:
             self._ledger.record(result.decisions, now)
-        for finding in result.findings:
-            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
+        if result.addresses:
+            self._store.address(result.addresses)
 
-    def _address(self, taken: Taken, now_ts: float) -> None:
-        """Tell of (address, client) pairs new to this process; the responder asks how many clients share an address."""
+    def _sweep(self, pipeline: PartitionPipeline, partition: int) -> None:
+        next_ts = pipeline.watermark + _SWEEP_TTL_SHARE * self._core.settings.clients.ttl_s
+        self._steps[partition] += 1
+        due_ts = self._sweep_due_ts.setdefault(partition, next_ts)
+        if self._steps[partition] % _SWEEP_EVERY == 0 or pipeline.watermark >= due_ts:
+            pipeline.sweep()
+            self._sweep_due_ts[partition] = next_ts
+
+    def _new_addresses(self, taken: Taken, now_ts: float) -> list[tuple[str, str]]:
+        """(address, client) pairs new to this process; the responder asks how many clients share an address."""
         ips, clients = origins(taken.events)
         of_ip, of_client = (Texts.of(names).identities().view(np.uint64) for names in (ips, clients))
         keys, first = np.unique(of_ip ^ mixed(of_client), return_index=True)
         new = first[self._addresses.unseen(keys, now_ts)].tolist()
-        if new:
-            self._store.address(sorted((ips[i], clients[i]) for i in new))
+        return sorted((ips[i], clients[i]) for i in new)
+
+    def _found(self, result: StepResult) -> None:
+        for finding in result.findings:
+            self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
 
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
+        self._found(result)
         for verdict, n in result.verdicts.items():
             self._metrics.events.labels(verdict.value).inc(n)
         for by, n in result.spared.items():

@@ -1,10 +1,14 @@
-"""Everything a worker owns besides Kafka: runtime, executor, outbox, reports. The app drives it; it knows no Faust."""
+"""Everything a worker owns besides Kafka: runtime, executor, outbox, reports. The app drives it; it knows no Faust.
+
+The event loop, which judges, never waits for the database: another worker, or the responder, may hold its lock while
+the disk writes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 
 import structlog
@@ -25,6 +29,7 @@ from monitor.role import Role
 from monitor.runtime import Runtime
 from monitor.step import StepResult
 from monitor.store import Store
+from monitor.writer import Writer
 
 log = structlog.get_logger("vedette.service")
 
@@ -61,27 +66,38 @@ class Service:
         self._recovered = False
         self._responds = asyncio.Event()
         self._acting = asyncio.Event()
-        self.publisher = Publisher(self.store, clock)
+        self._writer = Writer()
+        self.publisher = Publisher(self.store, self._writer, clock)
         self._partitions: frozenset[int] = frozenset()
         self._change = 0
         self._stopping = False
         self._gauges_at = self._reported_at = 0.0
         self._pruned_at = time.monotonic()
 
-    def found(self, result: StepResult) -> None:
-        """What a step said is written down: publish it and act on it."""
+    def said(self, result: StepResult) -> Iterable[Awaitable[None]]:
+        """Write down what a step said, and then publish it and act on it.
+
+        Returns what must be done before the state that covers it is saved.
+        """
+        if not result.to_write:
+            return ()
+        return (asyncio.create_task(self._tell(self._writer.put(self.runtime.write, result), result)),)
+
+    async def _tell(self, written: Awaitable[None], result: StepResult) -> None:
+        await written
         if result.findings:
             self.publisher.found(result.findings)
         if result.incidents:
             self._acting.set()
 
-    def saved(self, lane: Lane[PartitionPipeline], loaded: bool) -> None:
+    async def saved(self, lane: Lane[PartitionPipeline], loaded: bool) -> None:
         """A partition's checkpoint, made now or ``loaded``: its figures for people."""
-        self.store.reach(lane.scope, dict(lane.state.verdicts), lane.state.watermark, loaded=loaded)
+        state = lane.state
+        await self._writer.put(self.store.reach, lane.scope, dict(state.verdicts), state.watermark, loaded=loaded)
 
-    def saved_closed(self, lane: Lane[ModelsWatch] | Lane[BandWatch], loaded: bool) -> None:
+    async def saved_closed(self, lane: Lane[ModelsWatch] | Lane[BandWatch], loaded: bool) -> None:
         """The same for the models, and for a partition of the bands."""
-        self.store.reach(lane.scope, {}, lane.state.closed_ts, loaded=loaded)
+        await self._writer.put(self.store.reach, lane.scope, {}, lane.state.closed_ts, loaded=loaded)
 
     async def respond(self, release: Callable[[str, str], None]) -> None:
         """Carry out decisions, take back what is due, keep messages and reports up to date; until ``stop``.
@@ -122,24 +138,34 @@ class Service:
 
     async def _respond_once(self) -> None:
         acted = await asyncio.to_thread(self._response.step)
-        changed, self._change = self.store.changed(self._change)
-        self._reporting.changed([*acted, *changed])
+        await self._writer.put(self._took_place, acted)
         if self._stopping or time.monotonic() - self._reported_at > _REPORT_S:
             self._reported_at = time.monotonic()
-            await asyncio.to_thread(self._reporting.update, self.store.newest_event_ts())
+            await asyncio.to_thread(self._report)
         self._response.deliverer.wake()
-        if self._alerts is not None:
-            findings, reached = self.store.found(self._alerted)
-            self._alerts.append(findings)
-            self._alerted = reached
-        self.publisher.look()
+        await self.publisher.look()
         if time.monotonic() - self._gauges_at > _GAUGES_S:
             self._gauges_at = time.monotonic()
             await asyncio.to_thread(self._response.measure, self.metrics)
         if time.monotonic() - self._pruned_at > _PRUNE_S:
             self._pruned_at = time.monotonic()
-            oldest_ts = self.store.newest_event_ts() - self._settings.retention.days * _DAY_S
-            await asyncio.to_thread(self.store.prune, oldest_ts)
+            await asyncio.to_thread(self._prune)
+
+    def _took_place(self, acted: list[str]) -> None:
+        """Actions of these incidents, and what has been noted since the last call. In the writer's thread: one at a
+        time, though a worker that is told to stop does not wait for what it does just then."""
+        changed, self._change = self.store.changed(self._change)
+        self._reporting.changed([*acted, *changed])
+        if self._alerts is not None:
+            findings, reached = self.store.found(self._alerted)
+            self._alerts.append(findings)
+            self._alerted = reached
+
+    def _report(self) -> None:
+        self._reporting.update(self.store.newest_event_ts())
+
+    def _prune(self) -> None:
+        self.store.prune(self.store.newest_event_ts() - self._settings.retention.days * _DAY_S)
 
     async def deliver(self) -> None:
         """Messages out of the outbox, while this worker responds; until ``stop``."""
@@ -186,5 +212,6 @@ class Service:
         }
 
     def close(self) -> None:
+        self._writer.close()
         self._role.release()
         self.store.close()

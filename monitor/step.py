@@ -35,6 +35,13 @@ class StepResult:
     spared: Counter[str] = field(default_factory=Counter)
     #: Requests of quarantined clients, each with the client's key.
     diverted: list[tuple[str, Event]] = field(default_factory=list)
+    #: (address, client) pairs that were not seen before.
+    addresses: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def to_write(self) -> bool:
+        """Is there anything that must be on disk before the state that covers it?"""
+        return bool(self.findings or self.decisions or self.diverted or self.addresses)
 
     def add(self, finding: Finding, incident: Incident, decisions: Sequence[Decision]) -> None:
         """A finding and what it led to."""

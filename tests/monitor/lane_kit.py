@@ -112,7 +112,7 @@ class Worker:
         self.asked.append(partition)
         return self.committed.get(partition)
 
-    def _told(self, lane: Lane[Any], _loaded: bool) -> None:
+    async def _told(self, lane: Lane[Any], _loaded: bool) -> None:
         self.told.append((lane.scope, lane.next_offset))
 
 

@@ -78,7 +78,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def _nothing(_partition: int) -> None:
+async def _nothing(*_: object) -> None:
     """Nothing was read before."""
 
 
@@ -97,7 +97,7 @@ async def watched(clock: Clock) -> tuple[Events, Lanes[Any], Lane[Any]]:
         overload=OverloadSettings(),
     )
     lanes: Lanes[Any] = Lanes(
-        "events", NoStore(), Metrics(), lambda *_: Partition(), begin=_nothing, checkpoint_s=0.0, saved=lambda *_: None
+        "events", NoStore(), Metrics(), lambda *_: Partition(), begin=_nothing, checkpoint_s=0.0, saved=_nothing
     )
     lanes.assign([0])
     lane = await lanes.get(0)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
 
 from detectors.finding import Finding
 from monitor.publisher import Publisher
+from monitor.writer import Writer
 from tests.makers import finding
 
 
@@ -34,6 +36,15 @@ class Store:
             self.left.pop(one, None)
 
 
+class AtOnce(Writer):
+    """Whoever puts something finds it done."""
+
+    def put(self, write: Callable[..., Any], *args: Any, **more: Any) -> asyncio.Future[Any]:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(write(*args, **more))
+        return done
+
+
 class Topic:
     """Remembers what was sent; each batch arrives when it is told to."""
 
@@ -50,7 +61,7 @@ class Topic:
 @contextlib.asynccontextmanager
 async def running() -> AsyncIterator[tuple[Publisher, Store, Topic, asyncio.Task[None]]]:
     store, topic = Store(), Topic()
-    publisher = Publisher(store, lambda: 0.0)
+    publisher = Publisher(store, AtOnce(), lambda: 0.0)
     task = asyncio.create_task(publisher.run(topic.send))
     await turns()
     yield publisher, store, topic, task
@@ -94,12 +105,12 @@ async def test_what_another_left_behind_is_sent_once_when_nothing_is_under_way()
         assert topic.sent == []  # it may be another's, who is only slow: the responder says when to look
         publisher.found(numbered(1))
         await turns()
-        publisher.look()
+        await publisher.look()
         await turns()
         assert topic.sent == ["1"]
         topic.arrivals[0].set_result(None)
         await turns()
-        publisher.look()  # not marked yet, but under way
+        await publisher.look()  # not marked yet, but under way
         await turns()
         assert topic.sent == ["1", "7", "8"]
         topic.arrivals[1].set_result(None)

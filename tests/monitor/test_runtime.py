@@ -123,7 +123,7 @@ class Process:
 
     async def read(self, batch: Sequence[Record]) -> None:
         taken = self._runtime.take(self.lane.state, "t", 0, batch, self.lane.next_offset)
-        self._runtime.judge(self.lane.state, taken)
+        self._runtime.write(self._runtime.judge(self.lane.state, taken))
         self.lane.cover(self.acks.batch(taken.next_offset), taken.next_offset)
         await self.save()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -50,13 +51,13 @@ class Worker:
         coroutines = (self.service.respond(lambda *_: None), self.service.deliver(), self._publish())
         self._tasks = [asyncio.create_task(c) for c in coroutines]
 
-    def judge(self, events: Sequence[Event]) -> list[Finding]:
+    async def judge(self, events: Sequence[Event]) -> list[Finding]:
         """What is found and written down."""
         batch = [Record("t", self._partition, self._next + n, b"k", encode_json(e)) for n, e in enumerate(events)]
         taken = self.service.runtime.take(self._pipeline, "t", self._partition, batch, self._next)
         self._next = taken.next_offset
         result = self.service.runtime.judge(self._pipeline, taken)
-        self.service.found(result)
+        await asyncio.gather(*self.service.said(result))
         return result.findings
 
     @property
@@ -123,7 +124,7 @@ async def test_one_responds_and_the_other_takes_its_place(tmp_path: Path) -> Non
 
 async def test_each_worker_publishes_what_it_found(tmp_path: Path) -> None:
     async with workers(tmp_path, Clock()) as (first, second):
-        mine, theirs = first.judge(EVENTS[:HALF]), second.judge(EVENTS[HALF:])
+        mine, theirs = await first.judge(EVENTS[:HALF]), await second.judge(EVENTS[HALF:])
         assert mine
         assert theirs
         await until(lambda: not first.service.store.unpublished())
@@ -138,7 +139,7 @@ async def test_the_responder_publishes_what_a_dead_worker_left(tmp_path: Path) -
     async with workers(tmp_path, clock) as (responder, other):
         await other.die()
         late = Worker(tmp_path, clock, 1)  # finds, and dies before it publishes
-        left = late.judge(EVENTS)
+        left = await late.judge(EVENTS)
         await late.die()
         store = responder.service.store
         # it has looked at all that is new since
@@ -154,12 +155,12 @@ async def test_the_responder_publishes_what_a_dead_worker_left(tmp_path: Path) -
 async def test_the_alerts_file_is_whole_whoever_writes_it(tmp_path: Path) -> None:
     """Findings of both workers, each once, though the responder dies on the way."""
     async with workers(tmp_path, Clock()) as (first, second):
-        found = first.judge(EVENTS[:HALF])
+        found = await first.judge(EVENTS[:HALF])
         await until(lambda: ids(alerts(tmp_path)) == ids(found))
         await first.die()
         path = tmp_path / "alerts.jsonl"
         path.write_bytes(path.read_bytes()[:-30])  # it was in the middle of a line
-        found += second.judge(EVENTS[HALF:])
+        found += await second.judge(EVENTS[HALF:])
         await until(lambda: second.responds and path.read_bytes().endswith(b"\n"))
         await second.stop()
     assert ids(alerts(tmp_path)) == ids(found)
@@ -169,7 +170,7 @@ async def test_the_alerts_file_is_whole_whoever_writes_it(tmp_path: Path) -> Non
 async def test_incidents_of_every_worker_are_reported(tmp_path: Path) -> None:
     """By the responder; also as they are after they have changed, and with what was done about them."""
     async with workers(tmp_path, Clock()) as (first, second):
-        second.judge(EVENTS)
+        await second.judge(EVENTS)
         store = first.service.store
         incidents = {incident.id: incident for incident, _ in store.incidents()}
         assert incidents
@@ -185,6 +186,26 @@ async def test_incidents_of_every_worker_are_reported(tmp_path: Path) -> None:
         assert msgspec.json.decode(report.read_bytes())["incident"]["revision"] == incidents[i].revision
 
 
+async def test_judging_goes_on_while_another_process_holds_the_database(tmp_path: Path) -> None:
+    """Nothing is published that is not written down; nothing else waits for it."""
+    worker = Worker(tmp_path, Clock())
+    worker.run()
+    await until(lambda: worker.responds)
+    with contextlib.closing(sqlite3.connect(tmp_path / "vedette.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        half = asyncio.create_task(worker.judge(EVENTS[:HALF]))
+        rest = asyncio.create_task(worker.judge(EVENTS[HALF:]))
+        for _ in range(100):
+            await asyncio.sleep(0)  # by then the loop would stand still if it waited for the lock
+        assert not half.done()
+        assert not worker.published
+        other.execute("ROLLBACK")
+    found = [*await half, *await rest]
+    await until(lambda: len(worker.published) == len(found))
+    assert ids(worker.service.store.findings()) == ids(worker.published) == ids(found)
+    await worker.stop()
+
+
 async def test_what_fails_for_a_while_is_made_up_for(tmp_path: Path) -> None:
     """Neither the alerts file nor a report can be written at first; detection goes on, the metric counts."""
     blocked = tmp_path / "alerts.jsonl"
@@ -192,7 +213,7 @@ async def test_what_fails_for_a_while_is_made_up_for(tmp_path: Path) -> None:
     worker = Worker(tmp_path, Clock())
     failures = worker.service.metrics.response_failures
     worker.run()
-    found = worker.judge(EVENTS)
+    found = await worker.judge(EVENTS)
     await until(lambda: failures.collect()[0].samples[0].value > 0)
     assert ids(worker.service.store.findings()) == ids(found)
     blocked.rmdir()
@@ -210,7 +231,7 @@ async def test_stopping_ends_everything_and_may_come_twice(tmp_path: Path, *, re
         assert worker.service.readiness(rebalancing=False, loading=0)["ready"]
         assert not worker.service.readiness(rebalancing=True, loading=0)["ready"]
         assert not worker.service.readiness(rebalancing=False, loading=1)["ready"]
-        found = worker.judge(EVENTS)
+        found = await worker.judge(EVENTS)
         await worker.service.stop(lambda *_: None)
         assert not worker.service.readiness(rebalancing=False, loading=0)["ready"]
         await worker.stop()

@@ -59,6 +59,10 @@ for size in cycle((1, 5, 60, 300)):
     engine.delta()
     engine.partitions[0].sweep()
 assert findings
+for panel in engine.partitions[0]._panels.values():
+    assert len(panel) > 10
+    panel.sweep(events[-1].ts + 1e6)
+    assert not len(panel)  # all are forgotten, and their memory has been packed
 print({name: n for name, n in forms().items() if n != warm.get(name)})
 """
 

@@ -14,7 +14,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """``function``, compiled when first called and kept on disk: in ``NUMBA_CACHE_DIR``, beside its source file, or in
     the user's cache, the first that can be written. Where none can, each process compiles anew.
 
-    A kernel must not call one of another file: what is kept would outlive a change there.
+    A kernel must not call one of another file: what is kept would outlive a change there. It lets go of the
+    interpreter, and what comes from the broker is taken in meanwhile: no other thread may change what it is given.
     """
 
     @cache
@@ -22,7 +23,8 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         # Numba takes a second to import, and most commands judge nothing.
         from numba import njit
 
-        options: dict[str, Any] = {"error_model": "numpy"}  # division by zero gives infinity, and vectors can be used
+        # division by zero gives infinity, and vectors can be used
+        options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
         try:
             quick: Callable[P, R] = njit(cache=True, **options)(function)
         except RuntimeError:  # Numba found no folder that it may write to

@@ -23,7 +23,7 @@ class Metrics:
         self.watermark = Gauge("vedette_watermark_seconds", "Newest event time by partition", ["partition"], registry=r)
         self.step = Histogram(
             "vedette_step_seconds",
-            "Wall time from records decoded to their findings written down, per batch",
+            "Wall time from records decoded to records judged, per batch",
             buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
             registry=r,
         )

@@ -35,6 +35,8 @@ log = structlog.get_logger("vedette.service")
 
 #: The responder looks at the ledger at least this often: due expiries, retries, an operator's undo.
 _LOOK_S = 0.5
+#: And no sooner again: each look costs as much as judging a batch, and what an attack finds in it is found together.
+_APART_S = 0.1
 #: Reports and messages of incidents under way change with every batch; nobody reads them faster than this.
 _REPORT_S = 1.0
 #: Metrics that need the database are refreshed this often.
@@ -108,6 +110,7 @@ class Service:
         while not self._stopping:
             self._acting.clear()
             await self._try_to_respond(release)
+            await asyncio.sleep(_APART_S)
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._acting.wait()

@@ -80,7 +80,7 @@ class Changelog:
         started = time.monotonic()
         owned = _Owned(partition % self._partitions, uuid.uuid4().hex)
         self._owned.pop(scope, None)
-        marked = await (await self._begin_to_send(self._key(scope, owned), owned, Marker()))
+        marked = await self._send(self._key(scope, owned), owned, Marker())
         fold = await self._read(scope, owned.partition, int(marked.offset))
         if fold.missing:
             log.error("state is incomplete: records of the state topic are gone", scope=scope, values=fold.missing)
@@ -123,7 +123,7 @@ class Changelog:
         # The commit must not be there without what it commits, so it waits for all of it.
         await asyncio.gather(*arriving)
         commit = self._key(scope, owned)
-        await (await self._begin_to_send(commit, owned, Commit(next_offset, len(keys))))
+        await self._send(commit, owned, Commit(next_offset, len(keys)))
         if self._owned.get(scope) is not owned:
             raise StateTakenError(f"{scope}: it was loaded again meanwhile")
         self._count_anew_if_away(owned)
@@ -173,6 +173,9 @@ class Changelog:
     def _key(self, scope: str, owned: _Owned) -> bytes:
         owned.number += 1
         return Key(scope, owned.epoch, owned.number).encode()
+
+    async def _send(self, key: bytes, owned: _Owned, entry: Entry) -> Any:
+        return await (await self._begin_to_send(key, owned, entry))
 
     async def _begin_to_send(self, key: bytes, owned: _Owned, entry: Entry) -> Awaitable[Any]:
         """Its arrival."""

@@ -124,7 +124,7 @@ class Runtime:
     def judge_windows(self, watch: ModelsWatch, messages: Iterable[AnyMessage]) -> StepResult:
         """The same for what partitions say to the models."""
         result = watch.take(messages)
-        self._found(result)
+        self._count_findings(result)
         return result
 
     def write(self, result: StepResult) -> None:
@@ -158,12 +158,12 @@ class Runtime:
         new = first[self._addresses.unseen(keys, now_ts)].tolist()
         return sorted((ips[i], clients[i]) for i in new)
 
-    def _found(self, result: StepResult) -> None:
+    def _count_findings(self, result: StepResult) -> None:
         for finding in result.findings:
             self._metrics.findings.labels(finding.detector, finding.severity.value).inc()
 
     def _count(self, pipeline: PartitionPipeline, taken: Taken, result: StepResult) -> None:
-        self._found(result)
+        self._count_findings(result)
         for verdict, n in result.verdicts.items():
             self._metrics.events.labels(verdict.value).inc(n)
         for by, n in result.spared.items():

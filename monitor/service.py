@@ -35,7 +35,7 @@ log = structlog.get_logger("vedette.service")
 
 #: The responder looks at the ledger at least this often: due expiries, retries, an operator's undo.
 _LOOK_S = 0.5
-#: And no sooner again: each look costs as much as judging a batch, and what an attack finds in it is found together.
+#: And no sooner again: a look costs as much as judging a batch. What is found meanwhile is acted on together.
 _APART_S = 0.1
 #: Reports and messages of incidents under way change with every batch; nobody reads them faster than this.
 _REPORT_S = 1.0
@@ -112,7 +112,7 @@ class Service:
             await self._try_to_respond(release)
             await asyncio.sleep(_APART_S)
             try:
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(_LOOK_S - _APART_S):
                     await self._acting.wait()
             except TimeoutError:
                 pass

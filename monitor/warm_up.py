@@ -45,6 +45,7 @@ def warm_up(core: Core) -> None:
         engine = Engine(core, 1, state.get(MODELS_SCOPE), (state.get(bands_scope(0), {}),))
         engine.assign(0, state.get(partition_scope(0), {}))
         _judge(engine, compact, (1, _MANY, _FEW, 1))
+        # so late that all others are forgotten, and what they leave is packed
         late = msgspec.structs.replace(second[0], id="warm-up-late", ts=second[-1].ts + 3 * core.settings.clients.ttl_s)
         _judge(engine, [encode_json(late)], ())
         engine.partitions[0].sweep()

@@ -12,11 +12,14 @@ import numpy.typing as npt
 import zstandard
 
 from detectors.fingerprints import DIMS
+from detectors.records import joined as joined_records
+from detectors.records import taken
 from detectors.run_ranks import runs
 from detectors.texts import Packed, Texts
 from detectors.texts import joined as joined_texts
 
-_LEVEL: Final = 1
+#: The quickest that still makes ids short; what is random stays as it is.
+_LEVEL: Final = -3
 _MOST_BYTES: Final = 1 << 28
 
 #: A row in one band: its cell, keyed hash of its bytes, event time, label, distinct rows of its client that were
@@ -68,7 +71,7 @@ class Entries:
 
     def take(self, rows: npt.NDArray[Any]) -> Entries:
         """The given rows (indices or mask), in the given order."""
-        return Entries(self.rows[rows], self.clients.take(rows), self.events.take(rows))
+        return Entries(taken(self.rows, rows), self.clients.take(rows), self.events.take(rows))
 
     def packed(self) -> PackedEntries:
         columns = [self.rows[name].tobytes() for name in self.rows.dtype.names or ()]
@@ -89,7 +92,7 @@ class Entries:
 def joined(parts: Sequence[Entries]) -> Entries:
     """All rows, one part after the other; there must be one."""
     return Entries(
-        np.concatenate([part.rows for part in parts]),
+        joined_records([part.rows for part in parts]),
         joined_texts([part.clients for part in parts]),
         joined_texts([part.events for part in parts]),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.band_entries import ENTRY, Entries, Link
 from detectors.fingerprints import Reach
 from detectors.growing import grown
-from detectors.kernels.links import index, meet
+from detectors.kernels.links import index, meet, pack
 from detectors.texts import TextPool
 
 #: Latest rows of a cell that are remembered, and how many of them may be of one client.
@@ -20,6 +20,8 @@ PER_CLIENT: Final = 4
 _MOST_LINKS: Final = 4
 #: So many rows that are not remembered any more may still be there, and as many as are remembered.
 _SPARE: Final = 1000
+#: Room is given back where it is for more than so many times the rows.
+_MOST_ROOM: Final = 4
 #: The row before one that is not remembered any more.
 _GONE: Final = -2
 
@@ -82,19 +84,17 @@ class BandMemory:
 
     def _pack(self) -> None:
         """Let go of what is not remembered."""
-        kept = self._begin + np.flatnonzero(self._rows["older"][self._begin : self._end] != _GONE)
-        place = np.full(self._end, -1, dtype=np.int32)
-        place[kept] = np.arange(len(kept))
-        self._rows = self._rows[kept]
-        older = self._rows["older"]
-        self._rows["older"] = np.where(older >= self._begin, place[older], -1)
+        kept = np.empty(self._end - self._begin, dtype=np.int64)
+        kept = kept[: pack(self._rows, self._begin, self._end, _GONE, kept)]
+        if len(self._rows) > _MOST_ROOM * (len(kept) + _SPARE):
+            self._rows = self._rows[: len(kept)].copy()
         self._clients.keep(kept)
         self._events.keep(kept)
         self._windows = deque((ts, int(np.searchsorted(kept, end))) for ts, end in self._windows)
         self._begin, self._end = 0, len(kept)
 
     def _reserve(self, n: int) -> None:
-        if packed := self._end > 2 * len(self) + _SPARE:
+        if packed := self._end > 2 * len(self) + _SPARE or self._begin == self._end > 0:
             self._pack()
         self._rows = grown(self._rows, self._end + n, used=self._end)
         if packed or 2 * (self._end - self._entered_from + n) > len(self._table):

@@ -13,8 +13,11 @@ from detectors.band_entries import EMPTY, ENTRY, Entries, joined
 from detectors.batch import EventBatch
 from detectors.detail import BLOCKS
 from detectors.fingerprints import BANDS, DIMS, Prints, ranks
-from detectors.run_ranks import run_ranks, runs
+from detectors.kernels.choices import choose
+from detectors.records import joined as joined_records
+from detectors.records import taken
 from detectors.texts import Texts
+from detectors.texts import joined as joined_texts
 from monitor.event import ANONYMOUS
 
 #: Distinct rows of one client that are looked at in one window.
@@ -60,11 +63,11 @@ def row_kind(bands: int) -> np.dtype[Any]:
 
 def gathered(pieces: Sequence[NewRows]) -> Entries:
     """Those of the rows that may be compared; what is saved need not hold more."""
-    rows = np.concatenate([piece.rows for piece in pieces])
+    rows = joined_records([piece.rows for piece in pieces])
     clients = Texts.of([client for piece in pieces for client in piece.clients])
     events = [event for piece in pieces for event in piece.events]
     some, _ = _chosen(rows, clients)
-    return Entries(rows[some], clients.take(some), Texts.of([events[i] for i in some.tolist()]))
+    return Entries(taken(rows, some), clients.take(some), Texts.of([events[i] for i in some.tolist()]))
 
 
 def compared(pieces: Sequence[Entries]) -> Entries:
@@ -74,31 +77,23 @@ def compared(pieces: Sequence[Entries]) -> Entries:
     found = joined(pieces)
     some, kept = _chosen(found.rows, found.clients)
     found = found.take(some)
-    bands = []
-    for band in range(found.rows["cells"].shape[1]):
-        rows = np.zeros(len(found), dtype=ENTRY)
-        for name in ("digest", "ts", "label"):
-            rows[name] = found.rows[name]
-        if band < BANDS:
-            rows["z"] = found.rows["z"]
-        else:
-            rows["z"][:, :_PARTS] = found.rows["parts"]
-        rows["cell"], rows["kept"] = found.rows["cells"][:, band], kept
-        bands.append(Entries(rows, found.clients, found.events))
-    return joined(bands)
+    bands = found.rows["cells"].shape[1]
+    rows = np.zeros((bands, len(found)), dtype=ENTRY)
+    for name in ("digest", "ts", "label"):
+        rows[name] = found.rows[name]
+    rows["cell"], rows["kept"], rows["z"][:BANDS] = found.rows["cells"].T, kept, found.rows["z"]
+    if bands > BANDS:
+        rows["z"][BANDS, :, :_PARTS] = found.rows["parts"]
+    return Entries(rows.ravel(), joined_texts([found.clients] * bands), joined_texts([found.events] * bands))
 
 
 def _chosen(rows: npt.NDArray[Any], clients: Texts) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Of each client the ``QUOTA`` distinct rows that a keyed hash ranks first: their indices, in order, and how many
     rows of its client there are ``(n,)`` each. Choosing among rows of which each part has been chosen gives what
     choosing among all gives."""
-    who, rank = clients.identities(), ranks(rows["digest"].astype(np.int64))
-    nobody = Texts.of([ANONYMOUS]).identities()[0]
-    order = np.lexsort((rank, who))  # of equal ranks, which only equal rows have, the first to come is the first
-    first = run_ranks(who[order], rank[order]) == 0
-    distinct = order[first & (who[order] != nobody)]
-    chosen = distinct[run_ranks(who[distinct]) < QUOTA]
-    _, sizes = runs(who[chosen])
-    kept = np.repeat(sizes, sizes)
-    order = np.argsort(chosen)
-    return chosen[order], kept[order]
+    who, kept = clients.identities(), np.zeros(len(rows), dtype=np.int64)
+    nobody = int(Texts.of([ANONYMOUS]).identities()[0])
+    order = np.argsort(who, kind="stable")
+    choose(order, who, ranks(rows["digest"].astype(np.int64)), nobody, QUOTA, kept)
+    chosen = np.flatnonzero(kept)
+    return chosen, kept[chosen]

@@ -27,6 +27,27 @@ def index(rows: Array, begin: int, end: int, table: Array) -> None:
 
 
 @kernel
+def pack(rows: Array, begin: int, end: int, gone: int, kept: Array) -> int:
+    """Move the rows from ``begin`` to ``end`` that are remembered to the front, in order; their number.
+
+    Args:
+        rows: see ``meet``. kept: int64 ``(end - begin,)``; its beginning is set to where the rows were.
+    """
+    place = np.empty(end - begin, dtype=np.int32)
+    n = 0
+    for row in range(begin, end):
+        older = rows[row]["older"]
+        if older == gone:
+            continue
+        rows[n] = rows[row]
+        rows[n]["older"] = place[older - begin] if older >= begin else -1
+        place[row - begin] = n
+        kept[n] = row
+        n += 1
+    return n
+
+
+@kernel
 def meet(
     new: Array,
     rows: Array,
@@ -65,6 +86,7 @@ def meet(
     mask = len(table) - 1
     limit = np.int64(reach) * np.int64(reach)
     differing = np.int64(reach_differing) * np.int64(reach_differing)
+    farthest = max(limit, differing)
     for i in range(len(new)):
         place = (new[i]["cell"] >> 1) & mask
         while table[place] >= 0 and rows[table[place]]["cell"] != new[i]["cell"]:
@@ -96,11 +118,16 @@ def meet(
                     equal += (mine & 0xFF) != 0 and (differing_bits & 0xFF) == 0
                     equal += (mine >> 8) != 0 and (differing_bits >> 8) == 0
                 if equal < least_equal:
-                    total = max(limit, differing)
+                    total = farthest
             else:
-                for k in range(rows[at]["z"].shape[0]):
-                    difference = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
-                    total += difference * difference
+                # Near in the half that made the cell they are anyway: most are told apart by the first of the other.
+                half = rows[at]["z"].shape[0] // 2
+                for k in range(half):
+                    one = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
+                    other = np.int64(np.int16(new[i]["z"][half + k] - rows[at]["z"][half + k]))
+                    total += one * one + other * other
+                    if total >= farthest:
+                        break
             if total < limit or total < differing:
                 if same:
                     mute = True

@@ -35,8 +35,13 @@ def identify(raw: Array, ends: Array, points: Array, out: Array) -> None:
                 word |= np.int64(raw[at + 1]) << 8
             if at + 2 < end:
                 word |= np.int64(raw[at + 2]) << 16
-            first = (first * points[0] + word) % MODULUS
-            second = (second * points[1] + word) % MODULUS
+            # Modulo 2**31 - 1 a number is its lower 31 bits and the others added up: less than twice the modulus.
+            first = first * points[0] + word
+            first = (first & MODULUS) + (first >> 31)
+            first -= MODULUS if first >= MODULUS else 0
+            second = second * points[1] + word
+            second = (second & MODULUS) + (second >> 31)
+            second -= MODULUS if second >= MODULUS else 0
             at += 3
         out[i] = (first << 31) | second
         begin = end

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.kernels.texts import MODULUS, identify
 from detectors.texts import TextPool, Texts, joined
 
+POINTS = st.sampled_from([1, 2, MODULUS - 1]) | st.integers(1, MODULUS - 1)
 TEXTS = st.lists(st.text(max_size=9), max_size=20)
 
 
@@ -33,6 +35,19 @@ def test_the_same_text_has_the_same_identity_and_no_other_has(texts: list[str]) 
     found = Texts.of(texts).identities().tolist()
     assert len(set(found)) == len(set(texts))
     assert [found[texts.index(text)] for text in texts] == found
+
+
+@given(st.binary(max_size=40), st.tuples(POINTS, POINTS))
+def test_an_identity_is_two_polynomials_behind_one_another(text: bytes, points: tuple[int, int]) -> None:
+    out = np.empty(1, dtype=np.int64)
+    identify(np.frombuffer(text, np.uint8), np.array([len(text)]), np.array(points), out)
+    values = []
+    for point in points:
+        value = len(text) + 1
+        for at in range(0, len(text), 3):
+            value = (value * point + int.from_bytes(text[at : at + 3], "little")) % MODULUS
+        values.append(value)
+    assert int(out[0]) == values[0] << 31 | values[1]
 
 
 @given(st.lists(TEXTS, max_size=6), st.data())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from row_traffic import batch
 
 from detectors.band_entries import Entries, encode
-from detectors.fingerprints import BANDS, Prints
+from detectors.fingerprints import BANDS, Prints, ranks
 from monitor.band_rows import BAND_ROW, QUOTA, NewRows, compared, gathered, row_kind
 from monitor.event import ANONYMOUS
 
@@ -68,3 +68,18 @@ def test_of_each_client_a_few_distinct_rows_and_of_nobody_in_particular_none(row
             kept == expected for kept, c in zip(found.rows["kept"].tolist(), clients, strict=True) if c == client
         )
     assert len({found.events[i] for i in range(len(found))}) * BANDS == len(found)
+
+
+@given(ROWS)
+def test_those_of_least_rank_are_chosen_and_of_equal_rows_the_first(rows: list[tuple[str, int]]) -> None:
+    one = piece(rows)
+    rank = dict(zip((kind for _, kind in rows), ranks(one.rows["digest"].astype(np.int64)).tolist(), strict=True))
+    first: dict[tuple[str, int], str] = {}
+    for event, row in zip(one.events, rows, strict=True):
+        first.setdefault(row, event)
+    expected = set()
+    for client in {client for client, _ in rows} - {ANONYMOUS}:
+        kinds = sorted({kind for c, kind in rows if c == client}, key=rank.__getitem__)
+        expected |= {first[client, kind] for kind in kinds[:QUOTA]}
+    found = gathered([one])
+    assert {found.events[i] for i in range(len(found))} == expected

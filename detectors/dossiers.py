@@ -15,6 +15,7 @@ from detectors.exact import figure
 from detectors.growing import grown
 from detectors.held import Held, stored_rows
 from detectors.kernels.evidence import HIT, MOST_NATS, NOTHING, UNITS
+from detectors.records import taken
 from detectors.run import Run
 from detectors.suspicion import LEAST_E, Suspicion
 
@@ -78,9 +79,9 @@ class DossierTable:
 
     def clear(self, slots: IntArray) -> None:
         """Nothing is held against these clients, and nothing known; each comes once."""
-        for key in self._keys(slots, self.running):
+        for key in self._keys(slots, self.running[slots]):
             self._end(key)
-        for key in self._keys(slots, self._crossed):
+        for key in self._keys(slots, self._crossed[slots]):
             del self._found[key]
         self.running[slots] = self._crossed[slots] = False
         self.held.clear(slots)
@@ -138,8 +139,9 @@ class DossierTable:
 
     def nbytes(self, slots: IntArray) -> IntArray:
         """Memory that the clients take, about, ``(k,)``."""
-        of = np.nonzero(self.running[slots])[0]
-        each = [self._runs[key].nbytes for key in self._keys(slots, self.running)]
+        running = self.running[slots]
+        of = np.nonzero(running)[0]
+        each = [self._runs[key].nbytes for key in self._keys(slots, running)]
         runs = np.bincount(of, np.array(each, dtype=np.float64), len(slots)).astype(np.int64)
         return np.asarray(self._table.itemsize + self.held.row_bytes * self.held.row_counts(slots) + runs)
 
@@ -155,15 +157,16 @@ class DossierTable:
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""
+        table = taken(self._table, slots)
         return Dossiers(
             self._detectors,
-            self.last_ts[slots].astype("<f8", copy=False).tobytes(),
-            self.held.stored(slots),
-            self.opinions[slots].astype("<u4", copy=False).tobytes(),
-            self.running[slots].tobytes(),
-            [self._runs[key] for key in self._keys(slots, self.running)],
-            self._crossed[slots].tobytes(),
-            [self._found[key] for key in self._keys(slots, self._crossed)],
+            table["last_ts"].tobytes(),
+            self.held.stored(table["places"]),
+            table["opinions"].tobytes(),
+            table["running"].tobytes(),
+            [self._runs[key] for key in self._keys(slots, table["running"])],
+            table["crossed"].tobytes(),
+            [self._found[key] for key in self._keys(slots, table["crossed"])],
         )
 
     def restore(self, slots: IntArray, stored: Dossiers, wanted: BoolArray) -> None:
@@ -205,7 +208,8 @@ class DossierTable:
         self.runs_nbytes -= self._runs.pop(key).nbytes
 
     def _keys(self, slots: IntArray, marks: BoolArray) -> list[int]:
-        at, d = np.nonzero(marks[slots])
+        """Of marks of the slots, ``(k, d)``."""
+        at, d = np.nonzero(marks)
         keys: list[int] = (slots[at] * self._d + d).tolist()
         return keys
 

@@ -86,9 +86,8 @@ class Held:
             self.places[used] = np.arange(count, dtype=np.int32)
             self.free[:] = -1, count, count
 
-    def stored(self, slots: IntArray) -> tuple[bytes, bytes]:
-        """Marks and rows of clients; ``restore`` takes them back."""
-        places = self.places[slots]
+    def stored(self, places: Places) -> tuple[bytes, bytes]:
+        """Marks and rows of clients, of whom these are the ``places``; ``restore`` takes them back."""
         rows = self.rows[places[places >= 0]]
         return np.minimum(places, _ROW).astype(np.int8).tobytes(), rows.astype("<i4", copy=False).tobytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from detectors.rows import Rows
 
 _FORMAT: Final = 2
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
-_CLIENT_BYTES: Final = 260
+_CLIENT_BYTES: Final = 230
 #: When clients take too much memory, so much of what they may take is kept.
 _KEPT: Final = 0.95
 #: Bytes of a client in the tables of a memory.
@@ -41,10 +42,13 @@ class PanelState:
         self.clients = Clients()
         self.dossiers = DossierTable(list(detectors), miss)
         self._memories = dict(memories)
+        #: No client's newest event is older.
+        self._oldest_ts = math.inf
 
     def rows(self, batch: EventBatch) -> Rows:
         """The batch with its clients' slots; strangers are let in."""
         rows = self.clients.rows(batch)
+        self._oldest_ts = min(self._oldest_ts, float(batch.ts.min(initial=np.inf)))
         self._reserve()
         return rows
 
@@ -64,12 +68,16 @@ class PanelState:
         """Clients without an event since ``before_ts``; then those away longest, as long as there are more than
         ``most`` or they take more than ``most_bytes``.
         """
+        full = self.total_nbytes() > most_bytes
+        if self._oldest_ts >= before_ts and len(self.clients) <= most and not full:
+            return []
         slots = self.clients.all()
         ts = self.dossiers.last_ts[slots]
+        self._oldest_ts = float(ts[ts >= before_ts].min(initial=np.inf))
         idle, slots = slots[ts < before_ts], slots[ts >= before_ts]
         ts = ts[ts >= before_ts]
         excess = max(len(slots) - most, 0)
-        if self.total_nbytes() > most_bytes:
+        if full:
             # Some more than must be, so that this is not to be done again soon.
             order = np.argsort(ts, kind="stable")
             with_later = np.cumsum(self.nbytes(slots[order])[::-1])[::-1]
@@ -126,6 +134,7 @@ class PanelState:
         slots = self.clients.open([client for client in stored.clients if client not in known])
         self._reserve()
         self.dossiers.restore(slots, stored.dossiers, wanted)
+        self._oldest_ts = min(self._oldest_ts, float(self.dossiers.last_ts[slots].min(initial=np.inf)))
         for name, memory in self._memories.items():
             if name in stored.memories:
                 memory.restore(slots, stored.memories[name], wanted)

@@ -66,17 +66,17 @@ def test_what_was_stored_comes_back(rows: list[tuple[int, float, float]], wanted
     entered(rows, was)
     back = Held(ALARM.miss)
     back.places = np.full((CLIENTS, D), -1, dtype=np.int32)
-    stored = stored_rows(was.held.stored(np.arange(CLIENTS)), (CLIENTS, *ALARM.shape))
+    stored = stored_rows(was.held.stored(was.held.places[: CLIENTS]), (CLIENTS, *ALARM.shape))
     assert stored is not None
     slots = np.flatnonzero(mask)[::-1].copy()
     for d in range(D):
         back.restore(slots, d, *stored.of(mask, d))
     np.testing.assert_array_equal(back.of(slots), was.held.of(np.flatnonzero(mask)))
-    assert back.stored(slots) == was.held.stored(np.flatnonzero(mask))
+    assert back.stored(back.places[slots]) == was.held.stored(was.held.places[np.flatnonzero(mask)])
 
 
 def test_other_levels_are_no_match() -> None:
-    stored = table().held.stored(np.arange(CLIENTS))
+    stored = table().held.stored(table().held.places[:CLIENTS])
     assert stored_rows(stored, (CLIENTS + 1, *ALARM.shape)) is None
     one_row = (np.zeros(1, np.int8).tobytes(), np.zeros(6, "<i4").tobytes())
     assert stored_rows(one_row, (1, 1, 2, 3)) is not None

@@ -50,6 +50,7 @@ def pack(rows: Array, begin: int, end: int, gone: int, kept: Array) -> int:
 @kernel
 def meet(
     new: Array,
+    z: Array,
     rows: Array,
     begin: int,
     end: int,
@@ -72,7 +73,7 @@ def meet(
     different clients that are near. The latest ``back`` rows of a cell are remembered, of one client ``per_client``.
 
     Args:
-        new: structured (``band_memory.ROW``), ``(n,)``, each cell's rows in order.
+        new: structured (``band_memory.ROW``), ``(n,)``, each cell's rows together and in order. z: theirs, ``(n, k)``.
         rows: the memory, of the same kind, from ``begin`` to ``end``, with room for the new ones behind. ``older``:
             place of the row before it in its cell, or less than ``begin``; set to ``gone`` in rows that leave.
         table: by cell the place of its newest row, or -1; a power of two, of more places than there are rows.
@@ -84,83 +85,101 @@ def meet(
     """
     n = 0
     mask = len(table) - 1
-    limit = np.int64(reach) * np.int64(reach)
-    differing = np.int64(reach_differing) * np.int64(reach_differing)
+    limit = np.float32(reach) * np.float32(reach)
+    differing = np.float32(reach_differing) * np.float32(reach_differing)
     farthest = max(limit, differing)
-    for i in range(len(new)):
-        place = (new[i]["cell"] >> 1) & mask
-        while table[place] >= 0 and rows[table[place]]["cell"] != new[i]["cell"]:
+    older, rows_z = rows["older"], rows["z"]
+    # Rows of one cell, in any order: a new one is compared with all of them at once.
+    at = np.empty(back, dtype=np.int64)
+    who = np.empty(back, dtype=np.int64)
+    digest = np.empty(back, dtype=np.int64)
+    sums = np.empty((z.shape[1], back), dtype=np.int16)
+    squared = np.empty(back, dtype=np.float32)  # exact below 2**24
+    i = 0
+    while i < len(new):
+        cell = new[i]["cell"]
+        place = (cell >> 1) & mask
+        while table[place] >= 0 and rows[table[place]]["cell"] != cell:
             place = (place + 1) & mask
-        first = n
-        mute = False
-        known = 0  # rows of the cell
-        own = 0  # those of them that are the client's
-        before_last = -1
-        before_own = -1
-        before = -1
-        at = table[place]
-        while at >= begin:
-            if rows[at]["digest"] == new[i]["digest"]:
-                silent[i] = True
-                break
+        known = 0
+        row = table[place]
+        while row >= begin:
+            at[known], who[known], digest[known] = row, rows[row]["who"], rows[row]["digest"]
+            for k in range(z.shape[1]):
+                sums[k, known] = rows_z[row, k]
             known += 1
-            before_last = before
-            same = rows[at]["who"] == new[i]["who"]
-            if same:
-                own += 1
-                before_own = before
-            total = np.int64(0)
-            if new[i]["cell"] & 1:
-                equal = 0
+            row = older[row]
+        while i < len(new) and new[i]["cell"] == cell:
+            mine = new[i]["who"]
+            same_digest = new[i]["digest"]
+            copies = 0
+            own = 0
+            for j in range(known):
+                copies += digest[j] == same_digest
+                own += who[j] == mine
+            if copies:
+                silent[i] = True
+                i += 1
+                continue
+            squared[:] = 0.0
+            if cell & 1:
                 for k in range(8):
-                    mine = np.uint16(new[i]["z"][k])
-                    differing_bits = mine ^ np.uint16(rows[at]["z"][k])
-                    equal += (mine & 0xFF) != 0 and (differing_bits & 0xFF) == 0
-                    equal += (mine >> 8) != 0 and (differing_bits >> 8) == 0
-                if equal < least_equal:
-                    total = farthest
+                    whole = np.uint16(z[i, k])
+                    for j in range(known):
+                        apart = whole ^ np.uint16(sums[k, j])
+                        squared[j] += ((whole & 0xFF) != 0) & ((apart & 0xFF) == 0)
+                        squared[j] += ((whole >> 8) != 0) & ((apart >> 8) == 0)
+                for j in range(known):
+                    squared[j] = 0.0 if squared[j] >= least_equal else farthest
             else:
-                # Near in the half that made the cell they are anyway: most are told apart by the first of the other.
-                half = rows[at]["z"].shape[0] // 2
-                for k in range(half):
-                    one = np.int64(np.int16(new[i]["z"][k] - rows[at]["z"][k]))
-                    other = np.int64(np.int16(new[i]["z"][half + k] - rows[at]["z"][half + k]))
-                    total += one * one + other * other
-                    if total >= farthest:
-                        break
-            if total < limit or total < differing:
-                if same:
-                    mute = True
-                elif total >= limit and rows[at]["label"] == new[i]["label"]:
-                    pass
-                elif n - first < most:
-                    met = False
-                    for pair in range(first, n):
-                        met |= rows[pairs[pair, 1]]["who"] == rows[at]["who"]
-                    if not met:
-                        pairs[n, 0] = end
-                        pairs[n, 1] = at
-                        squares[n] = total
-                        n += 1
-            before = at
-            at = rows[at]["older"]
-        if silent[i]:
-            n = first
-            continue
-        if mute:
-            n = first
-        # Its client's oldest row makes room for it, or the cell's.
-        newest = table[place]
-        if own >= per_client or known >= back:
-            newer = before_own if own >= per_client else before_last
-            leaver = rows[newer]["older"] if newer >= 0 else newest
-            if newer >= 0:
-                rows[newer]["older"] = rows[leaver]["older"]
+                for k in range(z.shape[1]):
+                    one = z[i, k]
+                    for j in range(known):
+                        difference = np.float32(np.int16(one - sums[k, j]))
+                        squared[j] += difference * difference
+            near = 0
+            mute = False
+            for j in range(known):
+                near += squared[j] < farthest
+                mute |= (squared[j] < farthest) & (who[j] == mine)
+            first = n
+            while near and not mute and n - first < most:
+                # The latest of them, and then the latest before.
+                latest = -1
+                for j in range(known):
+                    if squared[j] < farthest and (latest < 0 or at[j] > at[latest]):
+                        latest = j
+                total = squared[latest]
+                squared[latest] = farthest
+                near -= 1
+                met = total >= limit and rows[at[latest]]["label"] == new[i]["label"]
+                for pair in range(first, n):
+                    met |= rows[pairs[pair, 1]]["who"] == who[latest]
+                if not met:
+                    pairs[n, 0] = end
+                    pairs[n, 1] = at[latest]
+                    squares[n] = np.int64(total)
+                    n += 1
+            # Its client's oldest row makes room for it, or the cell's.
+            room = known
+            if own >= per_client or known >= back:
+                room = -1
+                for j in range(known):
+                    if (own < per_client or who[j] == mine) and (room < 0 or at[j] < at[room]):
+                        room = j
+                older[at[room]] = gone
             else:
-                newest = rows[leaver]["older"]
-            rows[leaver]["older"] = gone
-        rows[end] = new[i]
-        rows[end]["older"] = newest
-        table[place] = end
-        end += 1
+                known += 1
+            rows[end] = new[i]
+            at[room], who[room], digest[room] = end, mine, same_digest
+            for k in range(z.shape[1]):
+                sums[k, room] = z[i, k]
+            end += 1
+            i += 1
+        # The chain anew: later rows are in later places.
+        newest = np.sort(at[:known])
+        for j in range(known):
+            older[newest[j]] = newest[j - 1] if j else -1
+        if known:
+            table[place] = newest[known - 1]
     return n

@@ -66,7 +66,7 @@ def test_what_was_stored_comes_back(rows: list[tuple[int, float, float]], wanted
     entered(rows, was)
     back = Held(ALARM.miss)
     back.places = np.full((CLIENTS, D), -1, dtype=np.int32)
-    stored = stored_rows(was.held.stored(was.held.places[: CLIENTS]), (CLIENTS, *ALARM.shape))
+    stored = stored_rows(was.held.stored(was.held.places[:CLIENTS]), (CLIENTS, *ALARM.shape))
     assert stored is not None
     slots = np.flatnonzero(mask)[::-1].copy()
     for d in range(D):

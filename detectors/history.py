@@ -39,6 +39,8 @@ class History:
         self._words = np.empty((0, self.dtype.itemsize // 4), dtype=np.uint32)
         self._free = self._all_free()
         self.owned = np.zeros((0, 4), dtype=np.int32)
+        #: By slot: entries that came since ``saved``.
+        self._unsaved = np.zeros(0, dtype=np.int32)
 
     @property
     def pool(self) -> Entries:
@@ -47,7 +49,7 @@ class History:
 
     def reserve(self, slots: int) -> None:
         """Make room for so many clients."""
-        self.owned = grown(self.owned, slots)
+        self.owned, self._unsaved = grown(self.owned, slots), grown(self._unsaved, slots)
 
     def entries(self, slot: int) -> Entries:
         """A client's entries."""
@@ -72,16 +74,15 @@ class History:
             # Untouched memory costs nothing: what the worst rows would need is asked for, and mostly not used.
             used = int(self._free[-1])
             self._words = grown(self._words, used + len(slots[some]) * int(self._sizes[-1]), used=used)
-            append(self._words, self.owned, self._sizes, self._free, slots[some], words[some])
+            append(self._words, self.owned, self._sizes, self._free, slots[some], words[some], self._unsaved)
 
     def gather(self, slots: IntArray) -> tuple[IntArray, Entries]:
         """How many entries each client has, ``(k,)``, and all of them, one client after the other."""
         counts = self.counts(slots)
-        out = np.empty((int(counts.sum()), self._words.shape[1]), dtype=np.uint32)
-        gather(self._words, self.owned, slots, out)
-        return counts, out.view(self.dtype).reshape(-1)
+        return counts, self._newest(slots, counts)
 
     def forget(self, slots: IntArray) -> None:
+        self._unsaved[slots] = 0
         release(self._words, self.owned, self._sizes, self._free, slots)
 
     def pack(self) -> None:
@@ -93,21 +94,37 @@ class History:
             free[-1] = compact(self._words, self.owned, into)
             self._words, self._free = into, free
 
-    def stored(self, slots: IntArray) -> tuple[bytes, bytes]:
-        """The clients' histories as bytes; ``restore`` takes them back."""
-        counts, entries = self.gather(slots)
-        return counts.astype("<u2").tobytes(), entries.tobytes()
+    def unsaved(self, slots: IntArray, whole: BoolArray) -> IntArray:
+        """How many entries each client has, of those who are not ``whole`` only such as came since ``saved``."""
+        counts = self._unsaved[slots].astype(np.int64)
+        counts[whole] = self.owned[slots[whole], COUNT]
+        return counts
+
+    def stored(self, slots: IntArray, whole: BoolArray) -> tuple[bytes, bytes]:
+        """The clients' histories (``unsaved``) as bytes; ``restore`` takes them back."""
+        counts = self.unsaved(slots, whole)
+        return counts.astype("<u2").tobytes(), self._newest(slots, counts).tobytes()
+
+    def saved(self, slots: IntArray) -> None:
+        """All entries of these clients are."""
+        self._unsaved[slots] = 0
 
     def restore(self, slots: IntArray, stored: tuple[bytes, bytes], wanted: BoolArray) -> None:
-        """Take back what ``stored`` gave for some clients: of the ``wanted`` ones, who go into ``slots``.
+        """Take back what ``stored`` gave for some clients: of the ``wanted`` ones, whose histories are in ``slots``.
 
-        What was stored by another layout of entries is left aside.
+        What was stored by another layout of entries is left aside. All that is taken back is saved.
         """
         counts = np.frombuffer(stored[0], "<u2").astype(np.int64)
         if len(counts) != len(wanted) or int(counts.sum()) * self.dtype.itemsize != len(stored[1]):
             return
         entries = np.frombuffer(stored[1], self.dtype)
         self.append(np.repeat(slots, counts[wanted]), entries[np.repeat(wanted, counts)])
+        self.saved(slots)
+
+    def _newest(self, slots: IntArray, counts: IntArray) -> Entries:
+        out = np.empty((int(counts.sum()), self._words.shape[1]), dtype=np.uint32)
+        gather(self._words, self.owned, slots, counts, out)
+        return out.view(self.dtype).reshape(-1)
 
     def _all_free(self) -> IntArray:
         free = np.full(len(self._sizes) + 1, -1, dtype=np.int64)

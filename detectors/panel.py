@@ -80,7 +80,7 @@ class Panel:
         self._learning = _sharing(self._detectors)
         memories = {name: detector.memory for name, detector in self._learning.items()}
         self._state = PanelState(names, memories, self._alarm.miss)
-        self._journal = Journal(self._state.stored, self._state.stored_bytes)
+        self._journal = Journal(self._state.stored, self._state.stored_bytes, self._state.saved)
 
     def __len__(self) -> int:
         """Clients with state."""
@@ -113,6 +113,7 @@ class Panel:
         for begin, end, returning in stretches(rows, self._state.dossiers.last_ts, self._ttl_s, diverted):
             if returning:
                 self._state.clear(np.array(returning, dtype=np.int64))
+                self._journal.renew(np.array(returning, dtype=np.int64))
             whole = begin == 0 and end == len(rows)
             part = rows if whole else rows.take(np.arange(begin, end))
             mine: list[Raised] = []
@@ -151,14 +152,14 @@ class Panel:
 
         Raises ValueError for chunks of another format.
         """
-        known: set[str] = set()
-        for name in sorted(chunks, reverse=True):
-            self._journal.restored(name, len(chunks[name]), self._state.restore(chunks[name], known))
+        for name in sorted(chunks):
+            self._journal.restored(name, len(chunks[name]), *self._state.restore(chunks[name]))
 
     def snapshot(self) -> dict[str, bytes]:
         """All that is remembered of each client, by key: two panels that know the same give the same bytes."""
         clients = self._state.clients
-        return {c: self._state.stored(np.array([s]), []) for c, s in zip(clients, clients.all(), strict=True)}
+        whole = np.ones(1, dtype=np.bool_)
+        return {c: self._state.stored(np.array([s]), whole, []) for c, s in zip(clients, clients.all(), strict=True)}
 
     def nbytes(self) -> int:
         """Memory that all clients take, about."""

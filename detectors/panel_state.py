@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from detectors.batch import EventBatch, IntArray
+from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.clients import Clients
 from detectors.dossiers import Dossiers, DossierTable
 from detectors.history import History
 from detectors.rows import Rows
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
 _CLIENT_BYTES: Final = 230
 #: When clients take too much memory, so much of what they may take is kept.
@@ -25,11 +26,14 @@ _OWNED_BYTES: Final = 16
 
 
 class _Stored(msgspec.Struct, array_like=True):
-    """Clients' stored state: who was forgotten before, whose it is, dossiers, and histories by detector name."""
+    """Clients' stored state: who was forgotten before, whose it is, whether it is the whole of it or what came since it
+    was stored before (a byte each), dossiers, and histories by detector name.
+    """
 
     format: int
     gone: list[str]
     clients: list[str]
+    whole: bytes
     dossiers: Dossiers
     memories: dict[str, tuple[bytes, bytes]]
 
@@ -108,39 +112,47 @@ class PanelState:
         histories = sum(memory.total_nbytes() for memory in self._memories.values())
         return histories + self.clients.text + self.dossiers.total_nbytes(clients) + self._fixed_bytes() * clients
 
-    def stored_bytes(self, slots: IntArray) -> IntArray:
+    def stored_bytes(self, slots: IntArray, whole: BoolArray) -> IntArray:
         """Bytes that ``stored`` needs for each client, about, ``(k,)``."""
         sizes = self.dossiers.stored_bytes(slots) + self.clients.text // max(len(self.clients), 1)
         for memory in self._memories.values():
-            sizes += memory.counts(slots) * memory.dtype.itemsize + 2
+            sizes += memory.unsaved(slots, whole) * memory.dtype.itemsize + 2
         return sizes
 
-    def stored(self, slots: IntArray, gone: Sequence[str]) -> bytes:
-        """State of clients, and who is gone."""
-        memories = {name: memory.stored(slots) for name, memory in self._memories.items()}
-        return msgspec.msgpack.encode(
-            _Stored(_FORMAT, list(gone), self.clients.names(slots), self.dossiers.stored(slots), memories)
-        )
+    def stored(self, slots: IntArray, whole: BoolArray, gone: Sequence[str]) -> bytes:
+        """State of clients, of those who are not ``whole`` only what came since ``saved``; and who is gone."""
+        memories = {name: memory.stored(slots, whole) for name, memory in self._memories.items()}
+        names, dossiers = self.clients.names(slots), self.dossiers.stored(slots)
+        return msgspec.msgpack.encode(_Stored(_FORMAT, list(gone), names, whole.tobytes(), dossiers, memories))
 
-    def restore(self, blob: bytes, known: set[str]) -> IntArray:
-        """Take back what ``stored`` gave, but not of clients in ``known``; theirs and the gone ones' keys go into it.
+    def saved(self, slots: IntArray) -> None:
+        """What ``stored`` gave of these clients is safe."""
+        for memory in self._memories.values():
+            memory.saved(slots)
 
-        Returns the slots of those who were taken in. Raises ValueError for state of another format.
+    def restore(self, blob: bytes) -> tuple[IntArray, IntArray, BoolArray]:
+        """Take back what ``stored`` gave, in the order in which it was given. What came since something that is not
+        there any more is left aside.
+
+        Returns slots of those who are forgotten by it, slots of those who were taken in, and whether as a whole.
+        Raises ValueError for state of another format.
         """
         stored = msgspec.msgpack.decode(blob, type=_Stored)
         if stored.format != _FORMAT:
             raise ValueError(f"stored state has format {stored.format}, this version needs {_FORMAT}")
-        wanted = np.array([client not in known for client in stored.clients], dtype=np.bool_)
-        slots = self.clients.open([client for client in stored.clients if client not in known])
+        gone = self.forget(stored.gone)
+        whole = np.frombuffer(stored.whole, dtype=np.bool_)
+        wanted = whole | (self.clients.find(stored.clients) >= 0)
+        slots, whole = self.clients.open(list(compress(stored.clients, wanted.tolist()))), whole[wanted]
         self._reserve()
+        self.clear(slots[whole])
+        self.dossiers.clear(slots[~whole])
         self.dossiers.restore(slots, stored.dossiers, wanted)
         self._oldest_ts = min(self._oldest_ts, float(self.dossiers.last_ts[slots].min(initial=np.inf)))
         for name, memory in self._memories.items():
             if name in stored.memories:
                 memory.restore(slots, stored.memories[name], wanted)
-        known.update(stored.clients)
-        known.update(stored.gone)
-        return slots
+        return gone, slots, whole
 
     def _fixed_bytes(self) -> int:
         return _CLIENT_BYTES + _OWNED_BYTES * len(self._memories)

@@ -23,8 +23,9 @@ OLDEST: Final = 3
 
 
 @kernel
-def append(pool: Array, owned: Array, sizes: Array, free: Array, slots: Array, entries: Array) -> None:
+def append(pool: Array, owned: Array, sizes: Array, free: Array, slots: Array, entries: Array, unsaved: Array) -> None:
     """Add ``entries[i]`` to the history of ``slots[i]``, in order; a full block of the largest size drops its oldest.
+    ``unsaved``: by slot how many of its entries are.
 
     The pool must have room for one block of the largest size more per entry.
     """
@@ -57,14 +58,18 @@ def append(pool: Array, owned: Array, sizes: Array, free: Array, slots: Array, e
             own[OLDEST] = (own[OLDEST] + 1) % own[SIZE]
         for w in range(words):
             pool[at, w] = entries[i, w]
+        unsaved[slots[i]] = min(unsaved[slots[i]] + 1, own[COUNT])
 
 
 @kernel
-def gather(pool: Array, owned: Array, slots: Array, out: Array) -> None:
-    """Entries of the slots, one history after the other, each oldest first."""
+def gather(pool: Array, owned: Array, slots: Array, counts: Array, out: Array) -> None:
+    """The newest ``counts[i]`` entries of each of the slots, one history after the other, each oldest first."""
     n = 0
     for i in range(len(slots)):
         begin, size, count, oldest = owned[slots[i]]
+        if counts[i] < count:
+            oldest = (oldest + count - counts[i]) % size
+            count = counts[i]
         first = min(count, size - oldest)
         at = begin + oldest
         out[n : n + first] = pool[at : at + first]

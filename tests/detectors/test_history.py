@@ -55,9 +55,10 @@ def test_holds_what_lists_would(length: int, steps: list) -> None:
         elif what == "pack":
             history.pack()
         else:
-            stored = history.stored(chosen)
+            every = np.ones(len(chosen), dtype=np.bool_)
+            stored = history.stored(chosen, every)
             history.forget(chosen)
-            history.restore(chosen, stored, np.ones(len(chosen), dtype=np.bool_))
+            history.restore(chosen, stored, every)
         for slot in range(SLOTS):
             assert history.entries(slot)["key"].tolist() == lists[slot]
             assert history.entries(slot)["z"][:, 1].tolist() == lists[slot]
@@ -69,18 +70,41 @@ def test_holds_what_lists_would(length: int, steps: list) -> None:
 def test_only_wanted_clients_are_taken_back() -> None:
     one, other = made(32), made(32)
     one.append(np.array([0, 1, 1, 2]), numbered(4, 10))
-    stored = one.stored(np.array([0, 1, 2, 3]))
+    stored = one.stored(np.array([0, 1, 2, 3]), np.ones(4, dtype=np.bool_))
     other.restore(np.array([5, 4]), stored, np.array([False, True, True, False]))
     assert other.entries(5)["key"].tolist() == [11, 12]
     assert other.entries(4)["key"].tolist() == [13]
     assert other.counts(np.arange(4)).tolist() == [0] * 4
 
 
+@pytest.mark.parametrize("length", [1, 4, 5, 32])
+@given(steps=STEPS)
+def test_what_came_since_it_was_saved_makes_the_rest_whole(length: int, steps: list) -> None:
+    history, copy, n = made(length), made(length), 0
+    whole = np.zeros(SLOTS, dtype=np.bool_)
+    for what, slots in steps:
+        chosen = np.array(sorted(slots) if isinstance(slots, set) else slots or [], dtype=np.int64)
+        if what == "append":
+            history.append(chosen, numbered(len(chosen), n))
+            n += len(chosen)
+        elif what == "forget":
+            history.forget(chosen)
+            whole[chosen] = True
+        else:
+            every = np.arange(SLOTS)
+            copy.forget(every[whole])
+            copy.restore(every, history.stored(every, whole), np.ones(SLOTS, dtype=np.bool_))
+            history.saved(every)
+            whole[:] = False
+            assert not history.unsaved(every, whole).any()
+            assert all(history.entries(slot).tobytes() == copy.entries(slot).tobytes() for slot in range(SLOTS))
+
+
 def test_entries_of_another_layout_are_left_aside() -> None:
     one, other = made(32), History(np.int64, 32)
     other.reserve(1)
     one.append(np.array([0]), numbered(1, 1))
-    other.restore(np.array([0]), one.stored(np.array([0])), np.ones(1, dtype=np.bool_))
+    other.restore(np.array([0]), one.stored(np.array([0]), np.ones(1, dtype=np.bool_)), np.ones(1, dtype=np.bool_))
     assert len(other.entries(0)) == 0
 
 

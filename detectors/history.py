@@ -40,7 +40,7 @@ class History:
         self._free = self._all_free()
         self.owned = np.zeros((0, 4), dtype=np.int32)
         #: By slot: entries that came since ``saved``.
-        self._unsaved = np.zeros(0, dtype=np.int32)
+        self._unsaved = np.zeros(0, dtype=np.uint16)
 
     @property
     def pool(self) -> Entries:

@@ -104,8 +104,10 @@ class Journal:
         self._stale[slots] = False
         out: dict[str, bytes | None] = {}
         first = self._next
-        added = self._added[slots] + self._weigh(slots, np.zeros(len(slots), dtype=np.bool_))
-        written = self._write(slots, (self._chunk[slots] < 0) | (added >= self._size[slots]), gone, out)
+        sizes = self._weigh(slots, np.zeros(len(slots), dtype=np.bool_))
+        whole = (self._chunk[slots] < 0) | (self._added[slots] + sizes >= self._size[slots])
+        sizes[whole] = self._weigh(slots[whole], whole[whole])
+        written = self._write(slots, whole, sizes, gone, out)
         self._clean(_EFFORT * written + self._chunk_bytes, first, out)
         self._saved(slots)
         return out
@@ -122,9 +124,11 @@ class Journal:
         self._chunks.append(_Chunk(number, self._counted(size), slots[whole]))
         self._total += self._counted(size)
 
-    def _write(self, slots: IntArray, whole: BoolArray, gone: Sequence[str], out: dict[str, bytes | None]) -> int:
+    def _write(
+        self, slots: IntArray, whole: BoolArray, sizes: IntArray, gone: Sequence[str], out: dict[str, bytes | None]
+    ) -> int:
         """Put keys that are gone, then clients, into new chunks; bytes written."""
-        before, sizes = self._next, self._weigh(slots, whole)
+        before = self._next
         for begin, end in self._cuts(np.array([len(client) + _KEY_BYTES for client in gone], dtype=np.int64)):
             self._put(slots[:0], whole[:0], sizes[:0], gone[begin:end], out)
         for begin, end in self._cuts(sizes):
@@ -176,7 +180,8 @@ class Journal:
             self._total -= oldest.size
             out[_name(oldest.number)] = None
         again = np.concatenate(kept)
-        self._write(again, np.ones(len(again), dtype=np.bool_), [], out)
+        every = np.ones(len(again), dtype=np.bool_)
+        self._write(again, every, self._weigh(again, every), [], out)
 
     def _counted(self, size: int) -> int:
         """Small chunks count for more than they are, so that there are never very many."""

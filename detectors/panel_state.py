@@ -142,11 +142,13 @@ class PanelState:
             raise ValueError(f"stored state has format {stored.format}, this version needs {_FORMAT}")
         gone = self.forget(stored.gone)
         whole = np.frombuffer(stored.whole, dtype=np.bool_)
-        wanted = whole | (self.clients.find(stored.clients) >= 0)
-        slots, whole = self.clients.open(list(compress(stored.clients, wanted.tolist()))), whole[wanted]
+        slots = self.clients.find(stored.clients)
+        self.clear(slots[whole & (slots >= 0)])
+        self.dossiers.clear(slots[~whole & (slots >= 0)])
+        slots[whole] = self.clients.open(list(compress(stored.clients, whole.tolist())))
         self._reserve()
-        self.clear(slots[whole])
-        self.dossiers.clear(slots[~whole])
+        wanted = slots >= 0
+        slots, whole = slots[wanted], whole[wanted]
         self.dossiers.restore(slots, stored.dossiers, wanted)
         self._oldest_ts = min(self._oldest_ts, float(self.dossiers.last_ts[slots].min(initial=np.inf)))
         for name, memory in self._memories.items():

@@ -61,19 +61,8 @@ class BandMemory:
         silent = np.zeros(len(new), dtype=np.bool_)
         pairs, squares = np.empty((len(new) * _MOST_LINKS, 2), np.int64), np.empty(len(new) * _MOST_LINKS, np.int64)
         memory = self._rows, self._begin, self._end, self._table
-        n = meet(
-            rows,
-            np.ascontiguousarray(new.rows["z"]),
-            *memory,
-            *reach,
-            _MOST_LINKS,
-            PER_CLIENT,
-            BACK,
-            _GONE,
-            silent,
-            pairs,
-            squares,
-        )
+        bounds = _MOST_LINKS, PER_CLIENT, BACK, _GONE
+        n = meet(rows, np.ascontiguousarray(new.rows["z"]), *memory, *reach, *bounds, silent, pairs, squares)
         loud = new.take(~silent) if silent.any() else new
         self._end += len(loud)
         self._windows.append((float(loud.rows["ts"].max(initial=-np.inf)), self._end))

@@ -22,7 +22,7 @@ _CLIENT_BYTES: Final = 230
 #: When clients take too much memory, so much of what they may take is kept.
 _KEPT: Final = 0.95
 #: Bytes of a client in the tables of a memory.
-_OWNED_BYTES: Final = 16
+_OWNED_BYTES: Final = 18
 
 
 class _Stored(msgspec.Struct, array_like=True):

@@ -66,7 +66,10 @@ def private_folder(folder: Path) -> Path:
 
 
 class QuarantineStore:
-    """Appends requests to ``DIR/NAME/requests.jsonl``, a recording in the public event format. One process at a time.
+    """Appends requests to ``DIR/NAME/requests.jsonl``, a recording in the public event format.
+
+    Processes that share the folder take turns at a file: a worker that has lost a partition and does not know yet, and
+    the one that has taken it over, may store the same request at the same moment.
 
     Requests are whole lines: the tail that a crash cut short is dropped when the file is next opened, and the replayed
     events fill the gap. Memory: 8 bytes of hash per stored request, for the 256 clients stored most recently.
@@ -98,32 +101,36 @@ class QuarantineStore:
         with self._mutex:
             name = folder_name(model, client)
             folder = private_folder(private_folder(self._directory) / name)
-            record = self._opened(name, folder)
-            fresh: dict[bytes, bytes] = {}
-            room = min(self._max_client_bytes - record.size, self._max_total_bytes - self._total)
-            duplicates = refused = 0
-            for event_id, line in events:
-                key = _key(event_id)
-                if key in record.seen or key in fresh:
-                    duplicates += 1
-                elif len(line) + 1 > room:
-                    refused += 1
-                else:
-                    fresh[key] = line + b"\n"
-                    room -= len(line) + 1
-            if refused:
-                (folder / TRUNCATED).touch(mode=0o600)
-            if fresh:
-                added = _append(folder / REQUESTS, b"".join(fresh.values()))
-                record.seen |= fresh.keys()
-                record.size += added
-                self._total += added
-            return Stored(len(fresh), duplicates, refused)
+            with atomic_file.locked(folder / REQUESTS):
+                return self._add(name, folder, events)
 
     def rescan(self) -> None:
         """Measure the folder again, after somebody may have deleted released records."""
         with self._mutex:
             self._total = _total_bytes(self._directory)
+
+    def _add(self, name: str, folder: Path, events: Sequence[tuple[str, bytes]]) -> Stored:
+        record = self._opened(name, folder)
+        fresh: dict[bytes, bytes] = {}
+        room = min(self._max_client_bytes - record.size, self._max_total_bytes - self._total)
+        duplicates = refused = 0
+        for event_id, line in events:
+            key = _key(event_id)
+            if key in record.seen or key in fresh:
+                duplicates += 1
+            elif len(line) + 1 > room:
+                refused += 1
+            else:
+                fresh[key] = line + b"\n"
+                room -= len(line) + 1
+        if refused:
+            (folder / TRUNCATED).touch(mode=0o600)
+        if fresh:
+            added = _append(folder / REQUESTS, b"".join(fresh.values()))
+            record.seen |= fresh.keys()
+            record.size += added
+            self._total += added
+        return Stored(len(fresh), duplicates, refused)
 
     def _opened(self, name: str, folder: Path) -> _Record:
         known = self._open.pop(name, None)

@@ -7,6 +7,8 @@ import json
 import os
 import stat
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
 import pytest
 from actions_kit import crash_at_file_call, decision
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from responders.actions.quarantine import MANIFEST, QuarantineAction
+from responders.atomic_file import locked
 from responders.decision import ActionType, Decision, Why
 from responders.quarantine_store import REQUESTS, TRUNCATED, QuarantineStore, Stored, folder_name
 
@@ -283,3 +286,21 @@ def test_a_crash_at_any_file_call_stores_each_request_once(tmp_path: Path) -> No
             break
         crashes += 1
     assert crashes >= 5
+
+
+def test_of_two_workers_that_store_a_request_at_once_one_waits_and_finds_it_there(
+    store: QuarantineStore, folder: Path
+) -> None:
+    """One that has lost a partition and does not know yet, and the one that has taken it over."""
+    store.store("digits", "client:acct-7", [event(0)])
+    file, found = folder / folder_name("digits", "client:acct-7") / REQUESTS, Queue[Stored]()
+    other = Thread(target=lambda: found.put(store.store("digits", "client:acct-7", [event(1)])))
+    with locked(file):
+        other.start()
+        with pytest.raises(Empty):
+            found.get(timeout=0.2)
+        with file.open("ab") as written:
+            written.write(event(1)[1] + b"\n")
+    assert found.get(timeout=30.0) == Stored(0, 1, 0)
+    other.join()
+    assert stored_ids(folder) == ["r-0", "r-1"]

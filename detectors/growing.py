@@ -38,7 +38,8 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype[T]) -> npt.NDArray[T]:
     size = math.prod(shape) * dtype.itemsize
     if size < _LARGE_BYTES or not hasattr(mmap, "MADV_HUGEPAGE"):  # another system than Linux
         return np.zeros(shape, dtype)
-    pages = mmap.mmap(-1, size)
+    # private: shared pages, which Python would make, are small on most systems, and a child's writes would show here
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(OSError):  # a kernel that has none
         pages.madvise(mmap.MADV_HUGEPAGE)
     array: npt.NDArray[Any] = np.ndarray(shape, dtype, buffer=pages)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from detectors.growing import grown
+
+SMAPS, LARGE_PAGES = Path("/proc/self/smaps"), Path("/sys/kernel/mm/transparent_hugepage")
 
 
 def test_an_array_that_is_long_enough_is_given_back_itself() -> None:
@@ -28,6 +34,20 @@ def test_new_rows_of_large_arrays_hold_zeros_and_can_be_written() -> None:
     assert not bigger[3:]["a"].any()
     bigger["a"] = np.arange(1 << 20)
     assert np.array_equal(grown(bigger, 1 << 21)["a"][: 1 << 20], np.arange(1 << 20))
+
+
+@pytest.mark.skipif(not SMAPS.exists(), reason="Linux tells how memory is mapped, other systems do not")
+def test_large_arrays_of_zeros_are_private_and_ask_for_large_pages() -> None:
+    bigger = grown(np.zeros(1, dtype=np.int64), 1 << 20)
+    mapped = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) .*?VmFlags: ([^\n]*)", re.DOTALL)
+    address = bigger.ctypes.data
+    [(modes, flags)] = [
+        (modes, flags)
+        for begin, end, modes, flags in mapped.findall(SMAPS.read_text())
+        if int(begin, 16) <= address < int(end, 16)
+    ]
+    assert modes == "rw-p"
+    assert ("hg" in flags.split()) == LARGE_PAGES.exists()
 
 
 def test_what_was_used_is_copied() -> None:

@@ -45,13 +45,9 @@ class Alone:
 
     def snapshot(self) -> dict[str, tuple[bytes, bytes]]:
         """Histories by client; clients without one are absent."""
-        memory = self.detector.memory
+        memory, whole = self.detector.memory, np.ones(1, dtype=np.bool_)
         found = {client: np.array([slot]) for client, slot in zip(self._clients, self._clients.all(), strict=True)}
-        return {
-            client: memory.stored(slot, np.ones(1, dtype=np.bool_))
-            for client, slot in found.items()
-            if memory.counts(slot)[0]
-        }
+        return {client: memory.stored(slot, whole) for client, slot in found.items() if memory.counts(slot)[0]}
 
     def restore(self, state: dict[str, tuple[bytes, bytes]]) -> None:
         """Take back what ``snapshot`` gave."""

@@ -9,18 +9,14 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import zstandard
 
 from detectors.fingerprints import DIMS
+from detectors.packing import pack, unpack
 from detectors.records import joined as joined_records
 from detectors.records import taken
 from detectors.run_ranks import runs
 from detectors.texts import Packed, Texts
 from detectors.texts import joined as joined_texts
-
-#: The quickest that still makes ids short; what is random stays as it is.
-_LEVEL: Final = -3
-_MOST_BYTES: Final = 1 << 28
 
 #: A row in one band: its cell, keyed hash of its bytes, event time, label, distinct rows of its client that were
 #: looked at in the slot, and its projection; in the band of parts, those.
@@ -113,16 +109,14 @@ def in_order(entries: Entries) -> Entries:
 
 def encode(entries: Entries) -> bytes:
     """The rows as bytes; equal rows in the same order give the same."""
-    raw = msgspec.msgpack.encode(entries.packed())
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(raw)
+    return pack(entries.packed())
 
 
 def decode(blob: bytes) -> Entries:
     """Rows of the kind ``ENTRY``. Raises ValueError for bytes that ``encode`` did not make."""
     try:
-        raw = zstandard.ZstdDecompressor().decompress(blob, max_output_size=_MOST_BYTES)
-        return Entries.unpack(msgspec.msgpack.decode(raw, type=PackedEntries), ENTRY)
-    except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as error:
+        return Entries.unpack(unpack(blob, PackedEntries), ENTRY)
+    except ValueError as error:
         raise ValueError(f"no band entries: {error}") from error
 
 

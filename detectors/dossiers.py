@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _LEAST_LOG_E: Final = math.ceil(math.log(LEAST_E) * UNITS)
 
+#: Evidence, counts and marks are packed to about this part: most are alike.
+_PACKED: Final = 6
+
 #: A row, and what is held against its client from there on.
 Raised = tuple[int, Suspicion]
 
@@ -150,10 +153,11 @@ class DossierTable:
         return self._table.itemsize * clients + self.held.nbytes + self.runs_nbytes
 
     def stored_bytes(self, slots: IntArray) -> IntArray:
-        """Bytes that ``stored`` needs for each client, about, ``(k,)``: runs count as much as all do on average."""
+        """Bytes that ``stored`` needs for each client when they are packed, about, ``(k,)``: runs count as much as all
+        do on average."""
         run = self.runs_nbytes // max(len(self._runs), 1)
-        rows = self.held.row_bytes * self.held.row_counts(slots)
-        return np.asarray(8 + 7 * self._d + rows + run * np.count_nonzero(self.running[slots], axis=1), dtype=np.int64)
+        rows = self.held.row_bytes * self.held.row_counts(slots) + run * np.count_nonzero(self.running[slots], axis=1)
+        return np.asarray(8 + (7 * self._d + rows) // _PACKED, dtype=np.int64)
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""

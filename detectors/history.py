@@ -10,6 +10,7 @@ import numpy.typing as npt
 from detectors.batch import BoolArray, IntArray
 from detectors.growing import grown
 from detectors.kernels.histories import COUNT, SIZE, append, compact, gather, release
+from detectors.records import taken
 
 Entries = npt.NDArray[Any]  # of the history's dtype, often records, which numpy's types cannot name
 
@@ -118,7 +119,7 @@ class History:
         if len(counts) != len(wanted) or int(counts.sum()) * self.dtype.itemsize != len(stored[1]):
             return
         entries = np.frombuffer(stored[1], self.dtype)
-        self.append(np.repeat(slots, counts[wanted]), entries[np.repeat(wanted, counts)])
+        self.append(np.repeat(slots, counts[wanted]), taken(entries, np.repeat(wanted, counts)))
         self.saved(slots)
 
     def _newest(self, slots: IntArray, counts: IntArray) -> Entries:

@@ -14,9 +14,10 @@ from detectors.batch import BoolArray, EventBatch, IntArray
 from detectors.clients import Clients
 from detectors.dossiers import Dossiers, DossierTable
 from detectors.history import History
+from detectors.packing import pack, unpack
 from detectors.rows import Rows
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
 _CLIENT_BYTES: Final = 230
 #: When clients take too much memory, so much of what they may take is kept.
@@ -27,14 +28,14 @@ _OWNED_BYTES: Final = 18
 
 class _Stored(msgspec.Struct, array_like=True):
     """Clients' stored state: who was forgotten before, whose it is, whether it is the whole of it or what came since it
-    was stored before (a byte each), dossiers, and histories by detector name.
+    was stored before (a byte each), dossiers (``Dossiers``, packed), and histories by detector name.
     """
 
     format: int
     gone: list[str]
     clients: list[str]
     whole: bytes
-    dossiers: Dossiers
+    dossiers: bytes
     memories: dict[str, tuple[bytes, bytes]]
 
 
@@ -122,7 +123,7 @@ class PanelState:
     def stored(self, slots: IntArray, whole: BoolArray, gone: Sequence[str]) -> bytes:
         """State of clients, of those who are not ``whole`` only what came since ``saved``; and who is gone."""
         memories = {name: memory.stored(slots, whole) for name, memory in self._memories.items()}
-        names, dossiers = self.clients.names(slots), self.dossiers.stored(slots)
+        names, dossiers = self.clients.names(slots), pack(self.dossiers.stored(slots))
         return msgspec.msgpack.encode(_Stored(_FORMAT, list(gone), names, whole.tobytes(), dossiers, memories))
 
     def saved(self, slots: IntArray) -> None:
@@ -143,13 +144,15 @@ class PanelState:
         gone = self.forget(stored.gone)
         whole = np.frombuffer(stored.whole, dtype=np.bool_)
         slots = self.clients.find(stored.clients)
-        self.clear(slots[whole & (slots >= 0)])
-        self.dossiers.clear(slots[~whole & (slots >= 0)])
-        slots[whole] = self.clients.open(list(compress(stored.clients, whole.tolist())))
+        known = slots >= 0
+        self.clear(slots[whole & known])
+        self.dossiers.clear(slots[~whole & known])
+        strangers = whole & ~known
+        slots[strangers] = self.clients.open(list(compress(stored.clients, strangers.tolist())))
         self._reserve()
-        wanted = slots >= 0
+        wanted = whole | known
         slots, whole = slots[wanted], whole[wanted]
-        self.dossiers.restore(slots, stored.dossiers, wanted)
+        self.dossiers.restore(slots, unpack(stored.dossiers, Dossiers), wanted)
         self._oldest_ts = min(self._oldest_ts, float(self.dossiers.last_ts[slots].min(initial=np.inf)))
         for name, memory in self._memories.items():
             if name in stored.memories:

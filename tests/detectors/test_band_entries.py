@@ -5,19 +5,18 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-import zstandard
 from group_traffic import entries
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.band_entries import EMPTY, Entries, PackedEntries, decode, encode, in_order, joined
+from detectors.packing import pack
 
 ROWS = entries([2, 1, 1], [5, 6, 7], ["b", "ä", ""], digests=[3, 2, 1])
 
 
 def packed(**changed: object) -> bytes:
-    raw = msgspec.msgpack.encode(msgspec.structs.replace(ROWS.packed(), **changed))
-    return zstandard.ZstdCompressor().compress(raw)
+    return pack(msgspec.structs.replace(ROWS.packed(), **changed))
 
 
 def test_bytes_give_the_rows_back() -> None:
@@ -44,7 +43,7 @@ def test_order_does_not_depend_on_how_rows_came(order: list[int]) -> None:
         b"",
         b"garbage",
         encode(EMPTY)[:-3],
-        zstandard.ZstdCompressor().compress(msgspec.msgpack.encode([1])),
+        pack([1]),
         packed(rows=ROWS.packed().rows[:-1]),
         packed(rows=[column[:-1] for column in ROWS.packed().rows]),
         packed(rows=[column[: len(column) // 3] for column in ROWS.packed().rows]),

@@ -5,8 +5,8 @@ are as a whole in no later chunk are written anew, then it is dropped. So what i
 what changed, and all chunks together stay within 2.5 times the live state. Because the oldest goes first, a note that a
 client is gone can be dropped with its chunk: no older chunk is left that could bring the client back.
 
-Of a client that was written as a whole only additions are written, until they are together as large as it. Chunks are
-read back in their order; additions to a client that is not there are of a whole that was written anew since.
+Of a client that was written as a whole only additions are written, until the chunk with the whole is cleaned away.
+Chunks are read back in their order; additions to a client that is not there are of a whole that was written anew since.
 """
 
 from __future__ import annotations
@@ -69,10 +69,9 @@ class Journal:
         self._chunks: deque[_Chunk] = deque()
         self._total = 0
         self._live = 0
-        #: By slot: the chunk that its whole is in, the size of that and of additions, and whether it changed since.
+        #: By slot: the chunk that its whole is in, what it weighs by now, and whether it changed since.
         self._chunk: IntArray = np.zeros(0, dtype=np.int64)
         self._size: IntArray = np.zeros(0, dtype=np.int64)
-        self._added: IntArray = np.zeros(0, dtype=np.int64)
         self._stale: BoolArray = np.zeros(0, dtype=np.bool_)
         self._changed: list[IntArray] = []
         self._gone: list[str] = []
@@ -104,10 +103,9 @@ class Journal:
         self._stale[slots] = False
         out: dict[str, bytes | None] = {}
         first = self._next
-        sizes = self._weigh(slots, np.zeros(len(slots), dtype=np.bool_))
-        whole = (self._chunk[slots] < 0) | (self._added[slots] + sizes >= self._size[slots])
-        sizes[whole] = self._weigh(slots[whole], whole[whole])
-        written = self._write(slots, whole, sizes, gone, out)
+        sizes, more = self._grow(slots), self._weigh(slots, np.zeros(len(slots), dtype=np.bool_))
+        whole = (self._chunk[slots] < 0) | (more >= sizes)
+        written = self._write(slots, whole, np.where(whole, sizes, more), gone, out)
         self._clean(_EFFORT * written + self._chunk_bytes, first, out)
         self._saved(slots)
         return out
@@ -120,7 +118,8 @@ class Journal:
         self._leave(gone)
         number = int(name)
         self._next = number + 1
-        self._place(number, slots, whole, np.where(whole, self._weigh(slots, whole), size // max(len(slots), 1)))
+        self._grow(slots)
+        self._chunk[slots[whole]] = number
         self._chunks.append(_Chunk(number, self._counted(size), slots[whole]))
         self._total += self._counted(size)
 
@@ -150,21 +149,22 @@ class Journal:
             self._put(slots[:half], whole[:half], sizes[:half], gone, out)
             self._put(slots[half:], whole[half:], sizes[half:], (), out)
             return
-        self._place(self._next, slots, whole, sizes)
+        self._chunk[slots[whole]] = self._next
         self._chunks.append(_Chunk(self._next, self._counted(len(blob)), slots[whole]))
         self._total += self._counted(len(blob))
         out[_name(self._next)] = blob
         self._next += 1
 
-    def _place(self, number: int, slots: IntArray, whole: BoolArray, sizes: IntArray) -> None:
-        anew, more = slots[whole], slots[~whole]
-        self._live += int(sizes[whole].sum()) - int(self._size[anew].sum())
-        self._chunk[anew], self._size[anew], self._added[anew] = number, sizes[whole], 0
-        self._added[more] += sizes[~whole]
+    def _grow(self, slots: IntArray) -> IntArray:
+        """What clients weigh as a whole now, ``(k,)``."""
+        sizes = self._weigh(slots, np.ones(len(slots), dtype=np.bool_))
+        self._live += int(sizes.sum()) - int(self._size[slots].sum())
+        self._size[slots] = sizes
+        return sizes
 
     def _leave(self, slots: IntArray) -> None:
         self._live -= int(self._size[slots].sum())
-        self._chunk[slots], self._size[slots], self._added[slots], self._stale[slots] = _NOWHERE, 0, 0, False
+        self._chunk[slots], self._size[slots], self._stale[slots] = _NOWHERE, 0, False
 
     def _clean(self, effort: float, before: int, out: dict[str, bytes | None]) -> None:
         """Drop oldest chunks while all are too much, and write anew what is live in them, for at most ``effort``."""
@@ -180,8 +180,7 @@ class Journal:
             self._total -= oldest.size
             out[_name(oldest.number)] = None
         again = np.concatenate(kept)
-        every = np.ones(len(again), dtype=np.bool_)
-        self._write(again, every, self._weigh(again, every), [], out)
+        self._write(again, np.ones(len(again), dtype=np.bool_), self._grow(again), [], out)
 
     def _counted(self, size: int) -> int:
         """Small chunks count for more than they are, so that there are never very many."""
@@ -191,8 +190,7 @@ class Journal:
         have = len(self._chunk)
         self._chunk = grown(self._chunk, slots)
         self._chunk[have:] = _NOWHERE
-        self._size, self._added = grown(self._size, slots), grown(self._added, slots)
-        self._stale = grown(self._stale, slots)
+        self._size, self._stale = grown(self._size, slots), grown(self._stale, slots)
 
 
 def _name(number: int) -> str:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from detectors.batch import IntArray
 from detectors.fingerprints import DIMS
 from detectors.packing import pack, unpack
 from detectors.records import joined as joined_records
@@ -94,17 +95,18 @@ def joined(parts: Sequence[Entries]) -> Entries:
     )
 
 
-def in_order(entries: Entries) -> Entries:
-    """By cell, then time, request id, client and bytes: an order that has nothing to do with how the rows came here."""
-    order = np.lexsort((entries.rows["ts"], entries.rows["cell"]))
-    begins, sizes = runs(entries.rows["cell"][order], entries.rows["ts"][order])
+def ordered(rows: npt.NDArray[Any], of: IntArray, clients: Texts, events: Texts) -> IntArray:
+    """Indices of entries (``ENTRY``) by cell, then time, request id, client and bytes: an order that has nothing to do
+    with how they came here. ``of``: which of the texts are theirs."""
+    order: IntArray = np.lexsort((rows["ts"], rows["cell"]))
+    begins, sizes = runs(rows["cell"][order], rows["ts"][order])
 
     def texts(i: int) -> tuple[str, str, int]:
-        return entries.events[i], entries.clients[i], int(entries.rows["digest"][i])
+        return events[of[i]], clients[of[i]], int(rows["digest"][i])
 
     for begin, size in zip(begins[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
         order[begin : begin + size] = sorted(order[begin : begin + size].tolist(), key=texts)
-    return entries.take(order)
+    return order
 
 
 def encode(entries: Entries) -> bytes:
@@ -112,12 +114,9 @@ def encode(entries: Entries) -> bytes:
     return pack(entries.packed())
 
 
-def decode(blob: bytes) -> Entries:
-    """Rows of the kind ``ENTRY``. Raises ValueError for bytes that ``encode`` did not make."""
+def decode(blob: bytes, kind: np.dtype[Any]) -> Entries:
+    """Raises ValueError for bytes that ``encode`` did not make of rows of this kind."""
     try:
-        return Entries.unpack(unpack(blob, PackedEntries), ENTRY)
+        return Entries.unpack(unpack(blob, PackedEntries), kind)
     except ValueError as error:
         raise ValueError(f"no band entries: {error}") from error
-
-
-EMPTY: Final = Entries(np.empty(0, ENTRY), Texts.of(()), Texts.of(()))

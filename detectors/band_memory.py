@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from detectors.band_entries import ENTRY, Entries, Link
+from detectors.batch import BoolArray
 from detectors.fingerprints import Reach
 from detectors.growing import grown
 from detectors.kernels.links import index, meet, pack
@@ -48,8 +49,8 @@ class BandMemory:
     def __len__(self) -> int:
         return int(np.count_nonzero(self._rows["older"][self._begin : self._end] != _GONE))
 
-    def meet(self, new: Entries, reach: Reach, unit: float) -> tuple[list[Link], Entries]:
-        """Who of the new rows (``in_order``) links to whom; and those that are no copies, which are remembered.
+    def meet(self, new: Entries, reach: Reach, unit: float) -> tuple[list[Link], BoolArray]:
+        """Who of the new rows (``ordered``) links to whom; and which are no copies: these are remembered.
 
         Windows must come one after another. ``unit``: of ``reach``.
         """
@@ -72,10 +73,10 @@ class BandMemory:
             self._link(later, earlier, float(square) ** 0.5 * unit)
             for (later, earlier), square in zip(pairs[:n].tolist(), squares[:n].tolist(), strict=True)
         ]
-        return links, loud
+        return links, ~silent
 
     def remember(self, loud: Entries) -> None:
-        """What ``meet`` gave for a window, once more."""
+        """Those of a window that ``meet`` said are no copies, once more."""
         self.meet(loud, Reach(0, 0), 1.0)
 
     def forget(self, before_ts: float) -> None:

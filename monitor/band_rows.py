@@ -9,38 +9,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.band_entries import EMPTY, ENTRY, Entries, joined
+from detectors.band_entries import Entries, joined
+from detectors.band_spread import PICTURE_ROW, row_kind
 from detectors.batch import EventBatch
-from detectors.detail import BLOCKS
-from detectors.fingerprints import BANDS, DIMS, Prints, ranks
+from detectors.fingerprints import Prints, ranks
 from detectors.kernels.choices import choose
 from detectors.records import joined as joined_records
 from detectors.records import taken
 from detectors.texts import Texts
-from detectors.texts import joined as joined_texts
 from monitor.event import ANONYMOUS
 
 #: Distinct rows of one client that are looked at in one window.
 QUOTA: Final = 4
 
-#: Two of a picture's parts each.
-_PARTS: Final = BLOCKS // 2
-#: A row before it is sent to its bands, and one that is a picture.
-BAND_ROW: Final = np.dtype(
-    [("cells", "<i8", (BANDS,)), ("digest", "<i8"), ("ts", "<f8"), ("label", "<i4"), ("z", "<i2", (DIMS,))]
-)
-PICTURE_ROW: Final = np.dtype(
-    [
-        ("cells", "<i8", (BANDS + 1,)),
-        *((name, BAND_ROW[name]) for name in ("digest", "ts", "label", "z")),
-        ("parts", "<i2", (_PARTS,)),
-    ]
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewRows:
-    """Rows as they came, in order: ``BAND_ROW`` or ``PICTURE_ROW``, clients, request ids."""
+    """Rows as they came, in order (``row_kind``), clients, request ids."""
 
     rows: npt.NDArray[Any]
     clients: tuple[str, ...]
@@ -48,17 +33,12 @@ class NewRows:
 
     @classmethod
     def of(cls, batch: EventBatch, prints: Prints) -> NewRows:
-        rows = np.empty(len(batch), dtype=row_kind(prints.cells.shape[1]))
+        rows = np.zeros(len(batch), dtype=row_kind(prints.cells.shape[1]))
         rows["cells"], rows["digest"], rows["ts"], rows["z"] = prints.cells, prints.digests, batch.ts, prints.z
         rows["label"] = batch.labels & 0x7FFFFFFF
         if rows.dtype == PICTURE_ROW:
             rows["parts"] = prints.parts
         return cls(rows, batch.clients, batch.ids)
-
-
-def row_kind(bands: int) -> np.dtype[Any]:
-    """Of a model whose rows are compared in so many bands."""
-    return BAND_ROW if bands == BANDS else PICTURE_ROW
 
 
 def gathered(pieces: Sequence[NewRows]) -> Entries:
@@ -71,20 +51,12 @@ def gathered(pieces: Sequence[NewRows]) -> Entries:
 
 
 def compared(pieces: Sequence[Entries]) -> Entries:
-    """The rows of all pieces (``gathered``) that are compared, ``ENTRY``, once for each band."""
-    if not pieces:
-        return EMPTY
+    """The rows of all pieces (``gathered``) that are compared; there must be a piece."""
     found = joined(pieces)
     some, kept = _chosen(found.rows, found.clients)
     found = found.take(some)
-    bands = found.rows["cells"].shape[1]
-    rows = np.zeros((bands, len(found)), dtype=ENTRY)
-    for name in ("digest", "ts", "label"):
-        rows[name] = found.rows[name]
-    rows["cell"], rows["kept"], rows["z"][:BANDS] = found.rows["cells"].T, kept, found.rows["z"]
-    if bands > BANDS:
-        rows["z"][BANDS, :, :_PARTS] = found.rows["parts"]
-    return Entries(rows.ravel(), joined_texts([found.clients] * bands), joined_texts([found.events] * bands))
+    found.rows["kept"], found.rows["bands"] = kept, (1 << found.rows["cells"].shape[1]) - 1
+    return found
 
 
 def _chosen(rows: npt.NDArray[Any], clients: Texts) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

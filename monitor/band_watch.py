@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+import numpy as np
 
-from detectors.band_entries import EMPTY, Entries, Link, decode, encode, in_order, joined
+from detectors.band_entries import Entries, Link, decode, encode, joined
 from detectors.band_memory import BandMemory
+from detectors.band_spread import row_kind, spread
+from detectors.fingerprints import Fingerprints
 from monitor.core import Core
 from monitor.shares import AnyMessage, Part, Progress, Reached
 from monitor.slot_merger import SlotMerger
@@ -61,19 +64,33 @@ class BandWatch:
         if prints is None:
             return []
         self._forget(index, model)
-        entries = [found for part in parts if (found := _decoded(part.data)) is not None]
-        memory = self._memory.setdefault(model, BandMemory())
-        links, loud = memory.meet(in_order(joined([EMPTY, *entries])), prints.reach(), prints.unit)
-        if len(loud):
-            self._sizes[index, model] = len(loud)
-            self._changes[_key(index, model)] = self._stamped(encode(loud))
         rows = sum(part.rows for part in parts)
+        links = self._meet(index, model, prints, [part.data for part in parts])
         pieces = [links[i : i + _PART_LINKS] for i in range(0, len(links), _PART_LINKS)] or [[]]
         return [
             Part(self._lane, index, model, n, 0 if n else rows, msgspec.msgpack.encode(piece))
             for n, piece in enumerate(pieces)
             if piece or rows
         ]
+
+    def _meet(self, index: int, model: str, prints: Fingerprints, sent: list[bytes]) -> list[Link]:
+        """Links of a window's rows. Those that are no copies are saved: as they were sent, where none is a copy."""
+        came = [(blob, rows) for blob in sent if (rows := _decoded(blob, row_kind(prints.bands))) is not None]
+        if not came:
+            return []
+        new = spread(joined([rows for _, rows in came]))
+        links, loud = self._memory.setdefault(model, BandMemory()).meet(new.entries, prints.reach(), prints.unit)
+        ends = np.cumsum([len(rows) for _, rows in came])
+        pieces = []
+        for (blob, rows), bands in zip(came, np.split(new.bands(loud, int(ends[-1])), ends[:-1]), strict=True):
+            if not np.array_equal(rows.rows["bands"], bands):
+                rows.rows["bands"] = bands
+                blob = encode(rows.take(bands > 0))
+            pieces.append(blob)
+        if loud.any():
+            self._sizes[index, model] = int(np.count_nonzero(loud))
+            self._changes[_key(index, model)] = msgspec.msgpack.encode((self._core.window_plan.baseline, pieces))
+        return links
 
     def _forget(self, index: int, model: str) -> None:
         """Windows older than the memory is long; and the oldest, if it holds too many rows."""
@@ -91,9 +108,6 @@ class BandWatch:
         if memory is not None:
             memory.forget(plan.end_ts(first))
 
-    def _stamped(self, blob: bytes) -> bytes:
-        return msgspec.msgpack.encode((self._core.window_plan.baseline, blob))
-
     def _restore(self, state: Mapping[str, bytes]) -> None:
         stored = []
         for name, blob in state.items():
@@ -101,13 +115,14 @@ class BandWatch:
                 _, number, model = name.split("/", 2)
                 stored.append((int(number), model, blob))
         for index, model, blob in sorted(stored):
-            baseline, rows = msgspec.msgpack.decode(blob, type=tuple[str, bytes])
+            baseline, pieces = msgspec.msgpack.decode(blob, type=tuple[str, list[bytes]])
             if baseline != self._core.window_plan.baseline or model not in self._core.fingerprints:
                 self._changes[_key(index, model)] = None
                 continue
-            entries = decode(rows)
-            self._sizes[index, model] = len(entries)
-            self._memory.setdefault(model, BandMemory()).remember(entries)
+            kind = row_kind(self._core.fingerprints[model].bands)
+            loud = spread(joined([decode(piece, kind) for piece in pieces])).entries
+            self._sizes[index, model] = len(loud)
+            self._memory.setdefault(model, BandMemory()).remember(loud)
 
 
 def decode_links(data: bytes) -> list[Link]:
@@ -119,9 +134,9 @@ def _key(index: int, model: str) -> str:
     return f"{_MEMORY}/{index}/{model}"
 
 
-def _decoded(data: bytes) -> Entries | None:
+def _decoded(data: bytes, kind: np.dtype[Any]) -> Entries | None:
     """None for what no partition can have sent: one damaged record must not end the stream."""
     try:
-        return decode(data)
+        return decode(data, kind)
     except ValueError:
         return None

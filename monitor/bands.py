@@ -11,14 +11,15 @@ import msgspec
 import numpy as np
 
 from detectors.band_entries import Entries, PackedEntries, encode
+from detectors.band_spread import row_kind
 from detectors.batch import EventBatch, FloatArray
 from detectors.fingerprints import Fingerprints
-from monitor.band_rows import NewRows, compared, gathered, row_kind
+from monitor.band_rows import NewRows, compared, gathered
 from monitor.shares import Part, Progress, horizon
 from monitor.windows import WindowKey, WindowPlan
 
 #: Rows of one message.
-_PART_ROWS: Final = 20_000
+_PART_ROWS: Final = 15_000
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class _Piece(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BandSlot:
-    """All rows of one model in one window of one partition that are to be compared, each once for each band."""
+    """All rows of one model in one window of one partition that are to be compared (``row_kind``)."""
 
     partition: int
     index: int
@@ -52,15 +53,20 @@ class BandSlot:
     entries: Entries
 
     def parts(self, lanes: int) -> Iterator[tuple[int, Part]]:
-        """By lane of the bands topic: each cell has its home; the number of rows goes to the model's."""
-        homes = (self.entries.rows["cell"].astype(np.uint64) >> np.uint64(1)) % np.uint64(lanes)
+        """By lane of the bands topic: each cell has its home, and a row goes once to each home of its cells; the number
+        of rows goes to the model's."""
+        homes = (self.entries.rows["cells"].astype(np.uint64) >> np.uint64(1)) % np.uint64(lanes)
         counted = zlib.crc32(self.model.encode("utf-8", "surrogatepass")) % lanes
         for lane in range(lanes):
-            mine = np.flatnonzero(homes == lane)
+            bands = np.packbits(homes == lane, axis=1, bitorder="little")[:, 0]
+            mine = np.flatnonzero(bands)
             rows = self.rows if lane == counted else 0
             for number, begin in enumerate(range(0, max(len(mine), bool(rows)), _PART_ROWS)):
-                data = encode(self.entries.take(mine[begin : begin + _PART_ROWS]))
-                yield lane, Part(self.partition, self.index, self.model, number, 0 if number else rows, data)
+                some = mine[begin : begin + _PART_ROWS]
+                entries = self.entries.take(some)
+                entries.rows["bands"] = bands[some]
+                part = Part(self.partition, self.index, self.model, number, 0 if number else rows, encode(entries))
+                yield lane, part
 
 
 class PartitionBands:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from detectors.band_entries import ENTRY, Entries, Link
+from detectors.band_entries import ENTRY, Entries, Link, ordered
 from detectors.texts import Texts
 
 SIZE_S = 60.0
@@ -43,3 +43,7 @@ def entries(
     rows["kept"] = 1
     rows["z"][:, 0] = z
     return Entries(rows, Texts.of(clients), Texts.of([f"{prefix}{i}" for i in range(n)]))
+
+
+def in_order(found: Entries) -> Entries:
+    return found.take(ordered(found.rows, np.arange(len(found)), found.clients, found.events))

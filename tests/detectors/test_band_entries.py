@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from group_traffic import entries
+from group_traffic import entries, in_order
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.band_entries import EMPTY, Entries, PackedEntries, decode, encode, in_order, joined
+from detectors.band_entries import ENTRY, Entries, PackedEntries, decode, encode, joined
 from detectors.packing import pack
 
+NONE = entries([], [], [])
 ROWS = entries([2, 1, 1], [5, 6, 7], ["b", "ä", ""], digests=[3, 2, 1])
 
 
@@ -20,11 +21,11 @@ def packed(**changed: object) -> bytes:
 
 
 def test_bytes_give_the_rows_back() -> None:
-    found = decode(encode(ROWS))
+    found = decode(encode(ROWS), ENTRY)
     assert found.rows.tobytes() == ROWS.rows.tobytes()
     assert [found.clients[i] for i in range(3)] == ["b", "ä", ""]
     assert [found.events[i] for i in range(3)] == ["e0", "e1", "e2"]
-    assert len(decode(encode(EMPTY))) == 0
+    assert len(decode(encode(NONE), ENTRY)) == 0
 
 
 @given(st.permutations(range(4)))
@@ -34,7 +35,7 @@ def test_order_does_not_depend_on_how_rows_came(order: list[int]) -> None:
     same = Entries(rows.rows, rows.clients, rows.clients)
     assert encode(in_order(same.take(np.array(order)))) == encode(in_order(same))
     parts = [same.take(np.array([i])) for i in order]
-    assert encode(in_order(joined([EMPTY, *parts]))) == encode(in_order(same))
+    assert encode(in_order(joined(parts))) == encode(in_order(same))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_order_does_not_depend_on_how_rows_came(order: list[int]) -> None:
     [
         b"",
         b"garbage",
-        encode(EMPTY)[:-3],
+        encode(NONE)[:-3],
         pack([1]),
         packed(rows=ROWS.packed().rows[:-1]),
         packed(rows=[column[:-1] for column in ROWS.packed().rows]),
@@ -56,7 +57,7 @@ def test_order_does_not_depend_on_how_rows_came(order: list[int]) -> None:
 )
 def test_damaged_bytes_are_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="no band entries"):
-        decode(raw)
+        decode(raw, ENTRY)
 
 
 def test_what_is_stored_is_plain() -> None:

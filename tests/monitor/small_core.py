@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.band_entries import Entries, PackedEntries, encode
+from detectors.band_spread import PICTURE_ROW
 from detectors.baseline import Baseline
 from detectors.batch import EventBatch
 from detectors.calibration import calibrate
 from detectors.finding import Finding
 from detectors.panel import Panel
-from monitor.band_rows import PICTURE_ROW, compared
+from monitor.band_rows import compared
 from monitor.core import Core
 from monitor.engine import Change, Engine, bands_scope, partition_scope
 from monitor.event import Event

@@ -152,12 +152,11 @@ class DossierTable:
         """Memory that all take, about."""
         return self._table.itemsize * clients + self.held.nbytes + self.runs_nbytes
 
-    def stored_bytes(self, slots: IntArray) -> IntArray:
-        """Bytes that ``stored`` needs for each client when they are packed, about, ``(k,)``: runs count as much as all
-        do on average."""
-        run = self.runs_nbytes // max(len(self._runs), 1)
-        rows = self.held.row_bytes * self.held.row_counts(slots) + run * np.count_nonzero(self.running[slots], axis=1)
-        return np.asarray(8 + (7 * self._d + rows) // _PACKED, dtype=np.int64)
+    def stored_bytes(self, clients: int) -> int:
+        """Bytes that ``stored`` needs for one of so many clients when they are packed, about: evidence and runs count
+        as much as all do on average."""
+        held = (self.held.nbytes + self.runs_nbytes) // max(clients, 1)
+        return 8 + (7 * self._d + held) // _PACKED
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""

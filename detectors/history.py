@@ -95,15 +95,14 @@ class History:
             free[-1] = compact(self._words, self.owned, into)
             self._words, self._free = into, free
 
-    def unsaved(self, slots: IntArray, whole: BoolArray) -> IntArray:
-        """How many entries each client has, of those who are not ``whole`` only such as came since ``saved``."""
-        counts = self._unsaved[slots].astype(np.int64)
-        counts[whole] = self.owned[slots[whole], COUNT]
-        return counts
+    def unsaved(self, slots: IntArray) -> IntArray:
+        """How many entries of each client came since ``saved``, ``(k,)``."""
+        return self._unsaved[slots].astype(np.int64)
 
     def stored(self, slots: IntArray, whole: BoolArray) -> tuple[bytes, bytes]:
-        """The clients' histories (``unsaved``) as bytes; ``restore`` takes them back."""
-        counts = self.unsaved(slots, whole)
+        """The clients' histories, of those who are not ``whole`` what came since ``saved``, as bytes; ``restore`` takes
+        them back."""
+        counts = np.where(whole, self.counts(slots), self.unsaved(slots))
         return counts.astype("<u2").tobytes(), self._newest(slots, counts).tobytes()
 
     def saved(self, slots: IntArray) -> None:

@@ -38,7 +38,7 @@ _OUTDATED: Final = -2
 _EFFORT: Final = 2.0
 
 Store = Callable[[IntArray, BoolArray, Sequence[str]], bytes]
-Weigh = Callable[[IntArray, BoolArray], IntArray]
+Weigh = Callable[[IntArray], tuple[IntArray, IntArray]]
 Saved = Callable[[IntArray], None]
 
 
@@ -58,7 +58,7 @@ class Journal:
         """
         Args:
             store: gives the bytes of clients, whole or what was added since ``saved``, and of keys that are gone.
-            weigh: their sizes, about.
+            weigh: their sizes, about: of the whole, and of what was added.
             saved: is told of clients that were stored.
         """
         self._chunk_bytes = chunk_bytes
@@ -103,7 +103,7 @@ class Journal:
         self._stale[slots] = False
         out: dict[str, bytes | None] = {}
         first = self._next
-        sizes, more = self._grow(slots), self._weigh(slots, np.zeros(len(slots), dtype=np.bool_))
+        sizes, more = self._grow(slots)
         whole = (self._chunk[slots] < 0) | (more >= sizes)
         written = self._write(slots, whole, np.where(whole, sizes, more), gone, out)
         self._clean(_EFFORT * written + self._chunk_bytes, first, out)
@@ -155,12 +155,12 @@ class Journal:
         out[_name(self._next)] = blob
         self._next += 1
 
-    def _grow(self, slots: IntArray) -> IntArray:
-        """What clients weigh as a whole now, ``(k,)``."""
-        sizes = self._weigh(slots, np.ones(len(slots), dtype=np.bool_))
+    def _grow(self, slots: IntArray) -> tuple[IntArray, IntArray]:
+        """What clients weigh now, as a whole and what was added, ``(k,)``."""
+        sizes, more = self._weigh(slots)
         self._live += int(sizes.sum()) - int(self._size[slots].sum())
         self._size[slots] = sizes
-        return sizes
+        return sizes, more
 
     def _leave(self, slots: IntArray) -> None:
         self._live -= int(self._size[slots].sum())
@@ -180,7 +180,7 @@ class Journal:
             self._total -= oldest.size
             out[_name(oldest.number)] = None
         again = np.concatenate(kept)
-        self._write(again, np.ones(len(again), dtype=np.bool_), self._grow(again), [], out)
+        self._write(again, np.ones(len(again), dtype=np.bool_), self._grow(again)[0], [], out)
 
     def _counted(self, size: int) -> int:
         """Small chunks count for more than they are, so that there are never very many."""

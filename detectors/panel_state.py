@@ -113,12 +113,15 @@ class PanelState:
         histories = sum(memory.total_nbytes() for memory in self._memories.values())
         return histories + self.clients.text + self.dossiers.total_nbytes(clients) + self._fixed_bytes() * clients
 
-    def stored_bytes(self, slots: IntArray, whole: BoolArray) -> IntArray:
-        """Bytes that ``stored`` needs for each client, about, ``(k,)``."""
-        sizes = self.dossiers.stored_bytes(slots) + self.clients.text // max(len(self.clients), 1)
+    def stored_bytes(self, slots: IntArray) -> tuple[IntArray, IntArray]:
+        """Bytes that ``stored`` needs for each client, about: as a whole, and for what came since ``saved``."""
+        clients = len(self.clients)
+        whole = np.full(len(slots), self.dossiers.stored_bytes(clients) + self.clients.text // max(clients, 1))
+        more = whole.copy()
         for memory in self._memories.values():
-            sizes += memory.unsaved(slots, whole) * memory.dtype.itemsize + 2
-        return sizes
+            whole += memory.counts(slots) * memory.dtype.itemsize + 2
+            more += memory.unsaved(slots) * memory.dtype.itemsize + 2
+        return whole, more
 
     def stored(self, slots: IntArray, whole: BoolArray, gone: Sequence[str]) -> bytes:
         """State of clients, of those who are not ``whole`` only what came since ``saved``; and who is gone."""

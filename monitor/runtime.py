@@ -154,8 +154,7 @@ class Runtime:
         """(address, client) pairs new to this process; the responder asks how many clients share an address."""
         ips, clients = origins(taken.events)
         of_ip, of_client = (Texts.of(names).identities().view(np.uint64) for names in (ips, clients))
-        keys, first = np.unique(of_ip ^ mixed(of_client), return_index=True)
-        new = first[self._addresses.unseen(keys, now_ts)].tolist()
+        new = np.flatnonzero(self._addresses.unseen(of_ip ^ mixed(of_client), now_ts)).tolist()
         return sorted((ips[i], clients[i]) for i in new)
 
     def _count_findings(self, result: StepResult) -> None:

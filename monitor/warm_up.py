@@ -16,6 +16,7 @@ from monitor.codec.limits import Limits
 from monitor.core import Core
 from monitor.engine import MODELS_SCOPE, Engine, bands_scope, partition_scope
 from monitor.event import Event
+from monitor.recent import Recent
 
 log = structlog.get_logger("vedette.warm_up")
 
@@ -49,6 +50,7 @@ def warm_up(core: Core) -> None:
         late = msgspec.structs.replace(second[0], id="warm-up-late", ts=second[-1].ts + 3 * core.settings.clients.ttl_s)
         _judge(engine, [encode_json(late)], ())
         engine.partitions[0].sweep()
+    Recent(1.0, 1).unseen(np.zeros(1, dtype=np.uint64), 0.0)
     log.info("detectors are warm", seconds=round(time.perf_counter() - began, 3))
 
 

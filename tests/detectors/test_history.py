@@ -96,7 +96,7 @@ def test_what_came_since_it_was_saved_makes_the_rest_whole(length: int, steps: l
             copy.restore(every, history.stored(every, whole), np.ones(SLOTS, dtype=np.bool_))
             history.saved(every)
             whole[:] = False
-            assert not history.unsaved(every, whole).any()
+            assert not history.unsaved(every).any()
             assert all(history.entries(slot).tobytes() == copy.entries(slot).tobytes() for slot in range(SLOTS))
 
 

@@ -63,7 +63,7 @@ class Kept:
     def nbytes(self) -> int:
         """Of all clients, stored as a whole."""
         slots = self.clients.all()
-        return int(self._weigh(slots, np.ones(len(slots), dtype=np.bool_)).sum())
+        return int(self._weigh(slots)[0].sum())
 
     def _forget(self, names: Sequence[str]) -> IntArray:
         slots = self.clients.forget(names)
@@ -85,8 +85,10 @@ class Kept:
         each = zip(slots.tolist(), whole.tolist(), strict=True)
         return [len(self.values[slot]) if all_ else self.unsaved[slot] for slot, all_ in each]
 
-    def _weigh(self, slots: IntArray, whole: BoolArray) -> IntArray:
-        return RECORD + VALUE * np.array(self._counts(slots, whole), dtype=np.int64)
+    def _weigh(self, slots: IntArray) -> tuple[IntArray, IntArray]:
+        every = np.ones(len(slots), dtype=np.bool_)
+        whole, more = (np.array(self._counts(slots, of), dtype=np.int64) for of in (every, ~every))
+        return RECORD + VALUE * whole, RECORD + VALUE * more
 
     def _saved(self, slots: IntArray) -> None:
         for slot in slots.tolist():

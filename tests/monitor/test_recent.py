@@ -12,8 +12,10 @@ _SPAN_S = 10.0
 
 
 def unseen(recent: Recent, keys: list[int], ts: float) -> set[int]:
-    ascending = np.unique(np.array(keys, dtype=np.uint64))
-    return set(ascending[recent.unseen(ascending, ts)].tolist())
+    found = recent.unseen(np.array(keys, dtype=np.uint64), ts)
+    new = [key for key, is_new in zip(keys, found.tolist(), strict=True) if is_new]
+    assert len(set(new)) == len(new)
+    return set(new)
 
 
 def test_what_keeps_coming_is_new_once() -> None:

@@ -83,11 +83,11 @@ class BandWatch:
         ends = np.cumsum([len(rows) for _, rows in came])
         pieces = []
         for (blob, rows), bands in zip(came, np.split(new.bands(loud, int(ends[-1])), ends[:-1]), strict=True):
-            if not np.array_equal(rows.rows["bands"], bands):
-                rows.rows["bands"] = bands
-                blob = encode(rows.take(bands > 0))
-            pieces.append(blob)
-        if loud.any():
+            as_sent = np.array_equal(rows.rows["bands"], bands)
+            rows.rows["bands"] = bands
+            if bands.any():
+                pieces.append(blob if as_sent else encode(rows.take(bands > 0)))
+        if pieces:
             self._sizes[index, model] = int(np.count_nonzero(loud))
             self._changes[_key(index, model)] = msgspec.msgpack.encode((self._core.window_plan.baseline, pieces))
         return links

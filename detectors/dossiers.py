@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -23,25 +23,22 @@ T = TypeVar("T")
 
 _LEAST_LOG_E: Final = math.ceil(math.log(LEAST_E) * UNITS)
 
-#: Evidence, counts and marks are packed to about this part: most are alike.
-_PACKED: Final = 6
+#: Dossiers are packed to about this part: most are alike.
+_PACKED: Final = 12
 
 #: A row, and what is held against its client from there on.
 Raised = tuple[int, Suspicion]
 
 
 class Dossiers(msgspec.Struct, array_like=True):
-    """Stored dossiers of k clients: arrays ``(k, d)`` as little-endian bytes, ``held`` as ``detectors.held`` stores it;
+    """Stored dossiers of clients: their records (``_kind``), with marks for ``places``; rows of ``detectors.held``;
     runs and events in their order.
     """
 
     detectors: list[str]
-    last_ts: bytes
-    held: tuple[bytes, bytes]
-    opinions: bytes
-    running: bytes
+    records: bytes
+    held: bytes
     runs: list[Run]
-    crossed: bytes
     found: list[str]
 
 
@@ -59,11 +56,9 @@ class DossierTable:
     def __init__(self, detectors: Sequence[str], miss: IntArray) -> None:
         """``miss``: what a miss adds to a client's evidence, ``(d, l, g)``."""
         self._detectors = list(detectors)
-        self._d = d = len(miss)
+        self._d = len(miss)
         self.held = Held(miss)
-        #: What is looked at together is together. Its columns are ``last_ts`` and so on.
-        columns = [("last_ts", "<f8"), ("places", "<i4", (d,)), ("opinions", "<u4", (d,)), ("running", "?", (d,))]
-        self._table = np.zeros(0, np.dtype([*columns, ("crossed", "?", (d,))], align=True))
+        self._table = np.zeros(0, _kind(self._d))
         self._slots = 0
         self.runs_nbytes = 0
         #: By slot * d + detector: the run that goes on, and the event at which the detector last crossed.
@@ -156,37 +151,29 @@ class DossierTable:
         """Bytes that ``stored`` needs for one of so many clients when they are packed, about: evidence and runs count
         as much as all do on average."""
         held = (self.held.nbytes + self.runs_nbytes) // max(clients, 1)
-        return 8 + (7 * self._d + held) // _PACKED
+        return 8 + (self._table.itemsize + held) // _PACKED
 
     def stored(self, slots: IntArray) -> Dossiers:
         """The clients' dossiers; ``restore`` takes them back."""
         table = taken(self._table, slots)
-        return Dossiers(
-            self._detectors,
-            table["last_ts"].tobytes(),
-            self.held.stored(table["places"]),
-            table["opinions"].tobytes(),
-            table["running"].tobytes(),
-            [self._runs[key] for key in self._keys(slots, table["running"])],
-            table["crossed"].tobytes(),
-            [self._found[key] for key in self._keys(slots, table["crossed"])],
-        )
+        held = self.held.stored(table["places"])
+        runs = [self._runs[key] for key in self._keys(slots, table["running"])]
+        found = [self._found[key] for key in self._keys(slots, table["crossed"])]
+        return Dossiers(self._detectors, table.tobytes(), held, runs, found)
 
     def restore(self, slots: IntArray, stored: Dossiers, wanted: BoolArray) -> None:
         """Take back what ``stored`` gave for some clients: of the ``wanted`` ones, who go into ``slots``.
 
         Detectors that are not in it begin anew, and all do if detectors had other levels then.
         """
-        self.last_ts[slots] = np.frombuffer(stored.last_ts, "<f8")[wanted]
-        shape = (len(wanted), len(stored.detectors), *self.held.miss.shape[1:])
-        held = stored_rows(stored.held, shape)
+        table = np.frombuffer(stored.records, _kind(len(stored.detectors)))
+        self.last_ts[slots] = table["last_ts"][wanted]
+        held = stored_rows(table["places"], stored.held, self.held.miss.shape[1:])
         if held is None:
             return
-        opinions = np.frombuffer(stored.opinions, "<u4").reshape(shape[:2])
-        running = np.frombuffer(stored.running, np.bool_).reshape(shape[:2])
-        crossed = np.frombuffer(stored.crossed, np.bool_).reshape(shape[:2])
+        opinions, running, crossed = table["opinions"], table["running"], table["crossed"]
         #: Where a run or an event of a stored client and detector goes; -1: nowhere.
-        keys = np.full(shape[:2], -1, dtype=np.int64)
+        keys = np.full(running.shape, -1, dtype=np.int64)
         for d, name in enumerate(self._detectors):
             if name in stored.detectors:
                 was = stored.detectors.index(name)
@@ -212,9 +199,16 @@ class DossierTable:
 
     def _keys(self, slots: IntArray, marks: BoolArray) -> list[int]:
         """Of marks of the slots, ``(k, d)``."""
-        at, d = np.nonzero(marks)
+        at, d = np.divmod(np.flatnonzero(np.ascontiguousarray(marks)), self._d)  # in columns, nonzero() is slow
         keys: list[int] = (slots[at] * self._d + d).tolist()
         return keys
+
+
+def _kind(d: int) -> np.dtype[Any]:
+    """A client's record, of so many detectors: what is looked at together is together. One client's is like the next
+    one's, and so shorter when packed than column by column."""
+    columns = [("last_ts", "<f8"), ("places", "<i4", (d,)), ("opinions", "<u4", (d,)), ("running", "?", (d,))]
+    return np.dtype([*columns, ("crossed", "?", (d,))], align=True)
 
 
 def _known(keys: IntArray, values: list[T]) -> dict[int, T]:

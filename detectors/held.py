@@ -15,7 +15,6 @@ from detectors.kernels.evidence import MISSED, NOTHING
 
 Units = npt.NDArray[np.int32]
 Places = npt.NDArray[np.int32]
-Marks = npt.NDArray[np.int8]
 
 #: What is stored of a client and detector: the place's mark, or that its sums are among the rows.
 _ROW: Final = 0
@@ -86,12 +85,14 @@ class Held:
             self.places[used] = np.arange(count, dtype=np.int32)
             self.free[:] = -1, count, count
 
-    def stored(self, places: Places) -> tuple[bytes, bytes]:
-        """Marks and rows of clients, of whom these are the ``places``; ``restore`` takes them back."""
-        rows = self.rows[places[places >= 0]]
-        return np.minimum(places, _ROW).astype(np.int8).tobytes(), rows.astype("<i4", copy=False).tobytes()
+    def stored(self, places: Places) -> bytes:
+        """Rows of clients, of whom ``places`` is a copy of theirs: it becomes marks. ``restore`` takes both back."""
+        has = places >= 0
+        rows: Units = self.rows[places[has]]
+        places[has] = _ROW
+        return rows.astype("<i4", copy=False).tobytes()
 
-    def restore(self, slots: IntArray, d: int, marks: Marks, rows: Units) -> None:
+    def restore(self, slots: IntArray, d: int, marks: Places, rows: Units) -> None:
         """A detector's marks for clients of whom nothing is held, and a row for each that has one."""
         has: BoolArray = marks == _ROW
         self.room(len(rows))
@@ -111,23 +112,22 @@ class Held:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredRows:
-    """What ``Held.stored`` gave: marks ``(k, d)``, where in ``rows`` each pair's are, and the rows."""
+    """What ``Held.stored`` left: marks ``(k, d)``, where in ``rows`` each pair's are, and the rows."""
 
-    marks: Marks
+    marks: Places
     at: IntArray
     rows: Units
 
-    def of(self, clients: BoolArray, d: int) -> tuple[Marks, Units]:
+    def of(self, clients: BoolArray, d: int) -> tuple[Places, Units]:
         """Marks of some clients, and a row for each that has one."""
         marks = self.marks[clients, d]
         return marks, self.rows[self.at[clients, d][marks == _ROW]]
 
 
-def stored_rows(stored: tuple[bytes, bytes], shape: tuple[int, ...]) -> StoredRows | None:
-    """None if they had another ``shape``, ``(k, d, l, g)``."""
-    marks, rows = np.frombuffer(stored[0], np.int8), np.frombuffer(stored[1], "<i4")
-    each = math.prod(shape[2:])
-    if len(marks) != shape[0] * shape[1] or len(rows) != each * np.count_nonzero(marks == _ROW):
+def stored_rows(marks: Places, stored: bytes, shape: tuple[int, ...]) -> StoredRows | None:
+    """Marks ``(k, d)`` and rows of one ``shape``, ``(l, g)``; None if they do not fit."""
+    rows = np.frombuffer(stored, "<i4")
+    has = marks == _ROW
+    if len(rows) != math.prod(shape) * np.count_nonzero(has) or (marks > _ROW).any():
         return None
-    at = np.cumsum(marks == _ROW) - 1
-    return StoredRows(marks.reshape(shape[:2]), at.reshape(shape[:2]), rows.reshape(-1, *shape[2:]))
+    return StoredRows(marks, (np.cumsum(has) - 1).reshape(marks.shape), rows.reshape(-1, *shape))

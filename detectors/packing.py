@@ -9,8 +9,8 @@ import zstandard
 
 T = TypeVar("T")
 
-#: The quickest that still makes ids and counts short; what is random stays as it is.
-_LEVEL: Final = -3
+#: Quick, and still makes ids and counts short; what is random stays as it is.
+_LEVEL: Final = -1
 _MOST_BYTES: Final = 1 << 28
 
 

@@ -17,7 +17,7 @@ from detectors.history import History
 from detectors.packing import pack, unpack
 from detectors.rows import Rows
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 #: Bytes of a client next to its arrays: key, slot, and their places in the tables of keys.
 _CLIENT_BYTES: Final = 230
 #: When clients take too much memory, so much of what they may take is kept.

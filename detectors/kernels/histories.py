@@ -64,17 +64,20 @@ def append(pool: Array, owned: Array, sizes: Array, free: Array, slots: Array, e
 @kernel
 def gather(pool: Array, owned: Array, slots: Array, counts: Array, out: Array) -> None:
     """The newest ``counts[i]`` entries of each of the slots, one history after the other, each oldest first."""
+    words = pool.shape[1]
     n = 0
     for i in range(len(slots)):
-        begin, size, count, oldest = owned[slots[i]]
+        begin, size, count, at = owned[slots[i]]
         if counts[i] < count:
-            oldest = (oldest + count - counts[i]) % size
+            at += count - counts[i]
             count = counts[i]
-        first = min(count, size - oldest)
-        at = begin + oldest
-        out[n : n + first] = pool[at : at + first]
-        out[n + first : n + count] = pool[begin : begin + count - first]
-        n += count
+        for _ in range(count):  # most histories are short: copying slices would take longer
+            if at >= size:
+                at -= size
+            for w in range(words):
+                out[n, w] = pool[begin + at, w]
+            at += 1
+            n += 1
 
 
 @kernel

@@ -66,21 +66,25 @@ def test_what_was_stored_comes_back(rows: list[tuple[int, float, float]], wanted
     entered(rows, was)
     back = Held(ALARM.miss)
     back.places = np.full((CLIENTS, D), -1, dtype=np.int32)
-    stored = stored_rows(was.held.stored(was.held.places[:CLIENTS]), (CLIENTS, *ALARM.shape))
+    marks = was.held.places[:CLIENTS].copy()
+    stored = stored_rows(marks, was.held.stored(marks), ALARM.shape[1:])
     assert stored is not None
+    assert marks.max(initial=0) <= 0
     slots = np.flatnonzero(mask)[::-1].copy()
     for d in range(D):
         back.restore(slots, d, *stored.of(mask, d))
     np.testing.assert_array_equal(back.of(slots), was.held.of(np.flatnonzero(mask)))
-    assert back.stored(back.places[slots]) == was.held.stored(was.held.places[np.flatnonzero(mask)])
+    mine, again = was.held.places[np.flatnonzero(mask)], back.places[slots]
+    assert back.stored(again) == was.held.stored(mine)
+    np.testing.assert_array_equal(again, mine)
 
 
-def test_other_levels_are_no_match() -> None:
-    stored = table().held.stored(table().held.places[:CLIENTS])
-    assert stored_rows(stored, (CLIENTS + 1, *ALARM.shape)) is None
-    one_row = (np.zeros(1, np.int8).tobytes(), np.zeros(6, "<i4").tobytes())
-    assert stored_rows(one_row, (1, 1, 2, 3)) is not None
-    assert stored_rows(one_row, (1, 1, 3, 3)) is None
+def test_other_levels_and_marks_that_are_none_are_no_match() -> None:
+    one_row = np.zeros(6, "<i4").tobytes()
+    assert stored_rows(np.zeros((1, 1), np.int32), one_row, (2, 3)) is not None
+    assert stored_rows(np.zeros((1, 1), np.int32), one_row, (3, 3)) is None
+    assert stored_rows(np.full((1, 1), -1, np.int32), one_row, (2, 3)) is None
+    assert stored_rows(np.array([[0, 1]], np.int32), one_row, (2, 3)) is None
 
 
 def test_rows_that_are_free_are_used_again_and_given_back() -> None:

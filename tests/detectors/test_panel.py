@@ -497,5 +497,5 @@ def test_stored_state_of_another_format_is_refused() -> None:
     watch.step(bisection("client:a", rows=3), divert_none)
     [(name, chunk)] = watch.delta().items()
     other = msgspec.msgpack.encode([99, *msgspec.msgpack.decode(chunk)[1:]])
-    with pytest.raises(ValueError, match="format 99, this version needs 4"):
+    with pytest.raises(ValueError, match="format 99, this version needs 5"):
         panel().restore({name: other})

@@ -9,7 +9,7 @@ Prints tables with permanent ids, each with its goals, and puts them into bench/
     stream-transport    records a second handed to user code, next to aiokafka, stock Faust and Quix Streams
     stream-worker       events a second of a whole worker, next to peers that only decode
     stream-checkpoint   what of that checkpoints cost (measured with stream-worker)
-    stream-latency      from event to finding, at half of the worker's maximum
+    stream-latency      from event to finding, at half of the worker's maximum, measured beside it
     stream-clients      cost of an event and memory with 10^3, 10^5 and 10^6 clients
     stream-recovery     from the start of a worker until it has the state of a killed one
     stream-memory       a day of event time at full speed: does memory grow?
@@ -34,7 +34,7 @@ from bench.stream import clients, drains, latency, memory, profile, recovery, tr
 from bench.stream.goals import Run
 from monitor.errors import UserError
 
-#: In the order of running: latency wants the maximum that stream-worker finds.
+#: In the order of running.
 PARTS: dict[str, Callable[[Run], None]] = {
     "stream-transport": transport.measure,
     "stream-worker": drains.measure,

@@ -21,15 +21,27 @@ NOBODY: Final[Heads] = np.empty(0, dtype=np.uint64)
 
 def heads(accounts: Iterable[str], salt: str) -> Heads:
     """A sample of accounts. ``salt`` should be hard to guess: whoever knows it can choose names that look many."""
-    names = list(accounts)
-    digests = text_digests([salt, *names]).view(np.uint64)
-    hashes: Heads = mixed(digests[1:] ^ mixed(digests[:1]))
-    return _smallest(hashes)
+    return added(NOBODY, hashed(list(accounts), salt))
+
+
+def hashed(accounts: Sequence[str], salt: str) -> npt.NDArray[np.uint64]:
+    """The salted hash of each account, ``(n,)``."""
+    digests = text_digests([salt, *accounts]).view(np.uint64)
+    hashes: npt.NDArray[np.uint64] = mixed(digests[1:] ^ mixed(digests[:1]))
+    return hashes
+
+
+def added(sample: Heads, hashes: npt.NDArray[np.uint64]) -> Heads:
+    """The sample with these accounts (``hashed``) in its population; the same one may come many times."""
+    if len(sample) == SAMPLE:  # mostly none of many comes in
+        hashes = hashes[hashes < sample[-1]]
+    return joined([sample, hashes])
 
 
 def joined(samples: Sequence[Heads]) -> Heads:
     """A sample of all accounts that are in any of the samples' populations."""
-    return _smallest(np.concatenate([NOBODY, *samples]))
+    smallest: Heads = np.unique(np.concatenate([NOBODY, *samples]))[:SAMPLE]
+    return smallest
 
 
 def count(sample: Heads) -> int:
@@ -37,8 +49,3 @@ def count(sample: Heads) -> int:
     if len(sample) < SAMPLE:
         return len(sample)
     return round((SAMPLE - 1) / ((float(sample[-1]) + 1.0) / 2.0**64))
-
-
-def _smallest(hashes: Heads) -> Heads:
-    smallest: Heads = np.unique(hashes)[:SAMPLE]
-    return smallest

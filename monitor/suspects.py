@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from detectors.batch import EventBatch, FloatArray
-from detectors.head_count import NOBODY, Heads, heads, joined
+from detectors.head_count import NOBODY, Heads, added, hashed
 from detectors.suspicion import Suspicion, strongest
 from monitor.event import ANONYMOUS
 from monitor.shares import Suspects, horizon
@@ -65,11 +64,11 @@ class PartitionSuspects:
         if batch.model not in self._models or not len(batch):
             return
         index, late = self._plan.places(batch.ts, watermarks)
-        for w in np.unique(index[~late]).tolist():
-            here = set(compress(batch.clients, (~late & (index == w)).tolist())) - {ANONYMOUS}
-            if here:
-                window = self._window((w, batch.model))
-                window.active = joined([window.active, heads(here, self._plan.baseline)])
+        accounts, nobody = (hashed(names, self._plan.baseline) for names in (batch.clients, [ANONYMOUS]))
+        counted = ~late & (accounts != nobody)
+        for w in np.unique(index[counted]).tolist():
+            window = self._window((w, batch.model))
+            window.active = added(window.active, accounts[counted & (index == w)])
         for row, suspicion in raised:
             if not late[row] and suspicion.client != ANONYMOUS:
                 window = self._window((int(index[row]), batch.model))

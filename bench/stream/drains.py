@@ -55,14 +55,11 @@ def peer(way: str, topic: Filled) -> Rate:
     return Rate(report["events"] / report["seconds"], report["events"] / report["cpu_s"])
 
 
-def maximum(run: Run) -> float:
-    """Events a second of a worker on JSON with 30 features, as stream-worker found or as one run finds now."""
-    if run.maximum is None:
-        case = CASES[0]
-        with EmbeddedBroker() as broker:
-            topic = filled(broker.bootstrap, case.d, case.form, run.size(case.events, case.quick))
-            run.maximum = drain(BenchWorker(run.scratch, topic), topic.events).events_s
-    return run.maximum
+def maximum(run: Run, bootstrap: str) -> float:
+    """Events a second of one worker on JSON with 30 features, now and on this broker."""
+    case = CASES[0]
+    topic = filled(bootstrap, case.d, case.form, run.size(case.events, case.quick))
+    return drain(BenchWorker(run.scratch, topic), topic.events).events_s
 
 
 def measure(run: Run) -> None:
@@ -109,7 +106,6 @@ def measure(run: Run) -> None:
             run.at_least(f"stream-worker, {case.name}, events a core", worker.per_core, case.goal)
         if case.against_peer:
             run.at_least(f"stream-worker, {case.name}, worker / typed", shares[0], PEER_SHARE)
-            run.maximum = worker.events_s
             _checkpoints(run, worker, best(seldom))
     run.publish(table)
 

@@ -15,8 +15,6 @@ class Run:
     scratch: Path
     command: str
     quick: bool = False
-    #: Events a second of a worker on JSON with 30 features, once it is known.
-    maximum: float | None = None
     short: list[str] = field(default_factory=list)
 
     def size(self, full: int, quick: int) -> int:

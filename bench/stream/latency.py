@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from bench.stream.goals import Run
 from bench.stream.topics import PARTITIONS, Filled, make
 from bench.stream.worker import BenchWorker
 from bench.traffic import classify, encoded, tabular_events
+from detectors.batch import FloatArray
 from detectors.finding import Finding
 from monitor.event import Event
 from replay.sender import partition_of
@@ -27,6 +28,8 @@ GOAL_MS = 500.0
 FINDINGS = 100
 D = 30
 _STEPS = 24
+#: In all, and in a quick run.
+_ATTACKERS = 100, 60
 _CHUNK = 4000
 #: Records sent together: a hundredth of a second's worth.
 _SLICE_S = 0.01
@@ -86,7 +89,7 @@ class Stamps:
     found: list[tuple[Finding, float]] = field(default_factory=list)
     took_s: float = 0.0
 
-    def latencies_ms(self) -> np.ndarray:
+    def latencies_ms(self) -> FloatArray:
         """Of findings made at a request. Those of groups come when their window closes, whatever the speed."""
         single = [(f.evidence.get("at"), came) for f, came in self.found if f.subject.scope != "group"]
         return np.array([came - self.sent[at] for at, came in single if at in self.sent])
@@ -154,29 +157,47 @@ async def _play(bootstrap: str, worker: BenchWorker, topic: str, events: list[Ev
     return stamps
 
 
+class _Round(NamedTuple):
+    """Events a second that were asked for and reached, and how late each finding came."""
+
+    asked: float
+    reached: float
+    late_ms: FloatArray
+
+    def percentile(self, p: float) -> float:
+        return float(np.percentile(self.late_ms, p)) if len(self.late_ms) else float("inf")
+
+
 def measure(run: Run) -> None:
-    """At half of what a worker can do."""
-    rate, seconds = maximum(run) / 2, run.size(20, 8)
-    attackers = run.size(100, 60)
-    events = [e for chunk in traffic(int(rate * seconds), 600.0, attackers) for e in chunk]
+    """At half of what a worker can do, by its speed in the same minute."""
     table = Table(
         "stream-latency",
         "From an event's record to the finding it led to on the findings topic, JSON with 30 features",
-        ("broker", "events/s", "asked for", "findings", "p50, ms", "p99, ms", "max, ms"),
-        notes="At half the rate of stream-worker; producer, broker and the reader of findings on the same cores. From "
-        f"the time stamp of the record whose event crossed the line to the arrival of the finding; {attackers} "
-        "attackers bisect, one after another. Findings of groups, which come when a window closes, are left out. "
+        ("broker", "maximum, events/s", "events/s", "findings", "p50, ms", "p99, ms", "max, ms", "p99 of each round"),
+        notes="At half of the events a second with which a worker empties a topic of the same broker, measured before "
+        "each round: a shared machine is not as fast in one minute as in another. The middle round by its p99. "
+        "Producer, broker and the reader of findings on the same cores. From the time stamp of the record whose event "
+        f"crossed the line to the arrival of the finding; {run.size(*_ATTACKERS)} attackers bisect, one after another. "
+        "Findings of groups, which come when a window closes, are left out. "
         f"Goal: p99 at most {GOAL_MS:g} ms, of at least {FINDINGS} findings.",
     )
     for name, bootstrap in brokers():
-        stamps = _stamped(run, bootstrap, events, rate)
-        ms, reached = stamps.latencies_ms(), len(events) / stamps.took_s
-        p50, p99 = (float(np.percentile(ms, p)) if len(ms) else float("inf") for p in (50, 99))
-        figures = f"{len(ms)}", f"{p50:.0f}", f"{p99:.0f}", f"{max(ms, default=0):.0f}"
-        table.row(name, f"{reached:,.0f}", f"{rate:,.0f}", *figures)
+        rounds = sorted((_round(run, bootstrap) for _ in range(run.size(3, 1))), key=lambda one: one.percentile(99))
+        middle = rounds[len(rounds) // 2]
+        p50, p99, most = (middle.percentile(p) for p in (50, 99, 100))
+        speeds = f"{2 * middle.asked:,.0f}", f"{middle.reached:,.0f}"
+        figures = f"{len(middle.late_ms)}", f"{p50:.0f}", f"{p99:.0f}", f"{most:.0f}"
+        table.row(name, *speeds, *figures, ", ".join(f"{one.percentile(99):.0f}" for one in rounds))
         run.at_most(f"stream-latency, {name}, p99 in ms", p99, GOAL_MS)
-        run.at_least(f"stream-latency, {name}, findings", len(ms), FINDINGS)
+        run.at_least(f"stream-latency, {name}, findings", min(len(one.late_ms) for one in rounds), FINDINGS)
     run.publish(table)
+
+
+def _round(run: Run, bootstrap: str) -> _Round:
+    rate = maximum(run, bootstrap) / 2
+    events = [e for chunk in traffic(int(rate * run.size(20, 8)), 600.0, run.size(*_ATTACKERS)) for e in chunk]
+    stamps = _stamped(run, bootstrap, events, rate)
+    return _Round(rate, len(events) / stamps.took_s, stamps.latencies_ms())
 
 
 def _stamped(run: Run, bootstrap: str, events: list[Event], rate: float) -> Stamps:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.head_count import NOBODY, SAMPLE, count, heads, joined
+from detectors.head_count import NOBODY, SAMPLE, added, count, hashed, heads, joined
 
 NAMES = st.sets(st.text(max_size=8), max_size=40)
 
@@ -28,6 +28,14 @@ def test_any_split_gives_the_same_sample(accounts: list[int], parts: int) -> Non
     split = joined([NOBODY, *(heads({f"c{a}" for a in accounts[p::parts]}, "s") for p in range(parts))])
     assert np.array_equal(whole, split)
     assert len(whole) == min(len(set(accounts)), SAMPLE)
+
+
+@given(st.lists(st.lists(st.integers(0, 3000), max_size=900), max_size=4))
+def test_accounts_that_come_again_and_again_change_nothing(batches: list[list[int]]) -> None:
+    sample = NOBODY
+    for accounts in batches:
+        sample = added(sample, hashed([f"c{a}" for a in accounts], "s"))
+    assert np.array_equal(sample, heads({f"c{a}" for accounts in batches for a in accounts}, "s"))
 
 
 def test_which_names_look_many_depends_on_the_salt() -> None:

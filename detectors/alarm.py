@@ -147,9 +147,10 @@ class Alarm:
         return Evidence(log_e, self.e_values(log_e))
 
     def judge(
-        self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, dossiers: DossierTable, changes: IntArray
+        self, hits: Hits, rows: Rows, skip: BoolArray, begin: int, end: int, dossiers: DossierTable, changes: IntArray
     ) -> tuple[int, int, bool]:
-        """Enter rows into ``dossiers`` from ``begin`` on, in order, until after one at which a detector may cross.
+        """Enter rows into ``dossiers`` from ``begin`` to ``end``, in order, until after one at which a detector may
+        cross.
 
         Args:
             hits: of all rows, ``(n, d, l)``. skip: rows to leave out.
@@ -161,9 +162,9 @@ class Alarm:
         weights = (self._weights, self._log_weights)
         limits = (self._hit, self.miss, self._least, self.together, *weights, self.threshold)
         held = dossiers.held
-        held.room((len(hits) - begin) * hits.shape[1])
+        held.room((end - begin) * hits.shape[1])
         state = (held.places, held.rows, held.free, dossiers.last_ts, dossiers.opinions, dossiers.running)
-        return judge(begin, skip, hits, rows.slots, rows.batch.ts, *limits, *state, changes)
+        return judge(begin, skip, hits[:end], rows.slots, rows.batch.ts, *limits, *state, changes)
 
     def e_values(self, log_e: npt.NDArray[np.integer[Any]], least: float | None = None) -> FloatArray:
         """E-values ``(n, d)`` of ``log_e (n, d, l, g)``, to 6 digits; 0 where below ``least`` (c unless told)."""

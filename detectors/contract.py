@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, FloatArray
+from detectors.batch import BoolArray, EventBatch, FloatArray
 from detectors.finding import Attack
 from detectors.history import History
 from detectors.rows import Rows
@@ -74,8 +74,11 @@ class RowDetector(Protocol):
         """
         ...
 
-    def learn(self, rows: Rows) -> None:
-        """Add rows to their clients' histories. Never called with rows that were flagged or diverted."""
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
+        """Add rows to their clients' histories, or only those of the clients of a mask over ``rows.clients``.
+
+        Never called for clients of whom one of the rows was flagged or diverted.
+        """
         ...
 
 

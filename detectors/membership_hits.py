@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import params_digest
 from detectors.finding import Attack
@@ -81,8 +81,9 @@ class MembershipHits:
             "queries_before": int(before["known"]),
         }
 
-    def learn(self, rows: Rows) -> None:
-        by_client = rows.order[self._asked(rows)["new"][rows.order]]
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
+        by_client = rows.by_client(of)
+        by_client = by_client[self._asked(rows)["new"][by_client]]
         self.memory.append(rows.slots[by_client], self._measured(rows)[by_client])
         rows.forget_noted(self.memory_key)
 

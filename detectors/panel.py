@@ -195,33 +195,51 @@ class Panel:
         hits = self._hits(rows, spare)
         learned = np.zeros(n, dtype=np.bool_)
         changes = np.empty((n * hits.shape[1], 5), dtype=np.int64)
-        begin = 0
+        stale, begin, due = set[int](), 0, n
         while begin < n:
-            begin, changed, stopped = self._alarm.judge(hits, rows, marks == DIVERTED, begin, dossiers, changes)
+            if begin == due:
+                due = self._renew(rows, spare, marks, learned, hits, stale, begin)
+            begin, changed, stopped = self._alarm.judge(hits, rows, marks == DIVERTED, begin, due, dossiers, changes)
             raised += dossiers.take_in(rows.batch, rows.slots, changes[:changed], self._alarm.together)
             row = begin - 1
             slot = int(rows.slots[row])
             held = dossiers.held.of(rows.slots[row : row + 1])[0] if stopped else None
             if held is None or (crossing := self._alarm.crossing(held)) is None:
                 continue
-            # All that was worked out for the client's later rows may be wrong: it counted this one as seen.
-            mine = np.flatnonzero((rows.slots == slot) & ~learned)
+            mine = np.flatnonzero((rows.slots == slot) & ~learned & (marks == CLEAN))
             history, later = mine[mine <= row], mine[mine > row]
             findings: list[Finding] = []
             if self._report(rows.take(history), spare[history], crossing, on_finding, findings):
                 diverted.add(slot)
-            raised += [(row, suspicion_of(finding)) for finding in findings if finding.attack is not Attack.ABUSE]
-            marks[row] = FLAGGED
-            if len(history) > 1:
-                self._learn(rows.take(history[:-1]), spare[history[:-1]])
-            learned[history] = True
-            if slot in diverted:
                 marks[later] = DIVERTED
             elif len(later):
-                hits[later] = self._hits(rows.take(later), spare[later])
-        rest = np.flatnonzero((marks == CLEAN) & ~learned)
-        self._learn(rows if len(rest) == n else rows.take(rest), spare[rest])
+                stale.add(slot)
+                due = min(due, int(later[0]))
+            raised += [(row, suspicion_of(finding)) for finding in findings if finding.attack is not Attack.ABUSE]
+            marks[row] = FLAGGED
+        # What was worked out holds for all clients but those of whom some rows are not to be learned, or were already.
+        rest = (marks == CLEAN) & ~learned
+        parted = np.unique(rows.slots[~rest])
+        if len(late := np.flatnonzero(rest & np.isin(rows.slots, parted))):
+            self._learn(rows.take(late), spare[late])
+        self._learn(rows, spare, parted)
         return marks
+
+    def _renew(
+        self, rows: Rows, spare: BoolArray, marks: Marks, learned: BoolArray, hits: Hits, stale: set[int], begin: int
+    ) -> int:
+        """Hits of all later rows of clients found in this batch: they counted the rows of findings as seen.
+
+        One pass for all clients found since the last one, when the first later row of any of them (``begin``) comes.
+        """
+        theirs = np.isin(rows.slots, list(stale)) & (marks == CLEAN) & ~learned
+        stale.clear()
+        earlier, later = np.flatnonzero(theirs[:begin]), begin + np.flatnonzero(theirs[begin:])
+        if len(earlier):
+            self._learn(rows.take(earlier), spare[earlier])
+            learned[earlier] = True
+        hits[later] = self._hits(rows.take(later), spare[later])
+        return len(rows)
 
     def _hits(self, rows: Rows, spare: BoolArray) -> Hits:
         scores = np.full((len(rows), len(self._detectors)), np.nan)
@@ -233,10 +251,12 @@ class Panel:
                 scores[:, d] = detector.score(rows)
         return self._alarm.hits(scores)
 
-    def _learn(self, rows: Rows, spare: BoolArray) -> None:
+    def _learn(self, rows: Rows, spare: BoolArray, without: IntArray | None = None) -> None:
+        """All rows, but not those of the clients in the slots ``without``."""
         some, _ = _not_spared(rows, spare)
         for detector in self._learning.values():
-            detector.learn(some if detector.costly else rows)
+            mine = some if detector.costly else rows
+            detector.learn(mine, ~np.isin(mine.clients, without) if without is not None and len(without) else None)
 
     def _report(
         self, rows: Rows, spare: BoolArray, crossing: Crossing, on_finding: OnFinding, findings: list[Finding]

@@ -133,8 +133,9 @@ class Queries:
         queries["top"] = np.nan if batch.scores is None else batch.scores.max(axis=1, initial=0.0)
         return queries
 
-    def learn(self, rows: Rows) -> None:
-        by_client = rows.order[self.new(rows)[rows.order]]
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
+        by_client = rows.by_client(of)
+        by_client = by_client[self.new(rows)[by_client]]
         self.memory.append(rows.slots[by_client], self.remembered(rows)[by_client])
         rows.forget_noted(self.memory_key)
 

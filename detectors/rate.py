@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray, round_sig
 from detectors.clients import Clients
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import text_digests
@@ -95,8 +95,9 @@ class Rate:
             "population_per_s": figure(2.0**self._population),
         }
 
-    def learn(self, rows: Rows) -> None:
-        self.memory.append(rows.clients, self._walked(rows).states)
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
+        some = slice(None) if of is None else of
+        self.memory.append(rows.clients[some], self._walked(rows).states[some])
         rows.forget_noted(_WALKED)
 
     def _walked(self, rows: Rows) -> _Walked:

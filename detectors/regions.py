@@ -108,8 +108,9 @@ class Regions:
         """What is to be remembered of each row in a new place, ``(n,)``, nothing at others; not to be written to."""
         return self._entered(rows)[2]
 
-    def learn(self, rows: Rows) -> None:
-        by_client = rows.order[self.new(rows)[rows.order]]
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
+        by_client = rows.by_client(of)
+        by_client = by_client[self.new(rows)[by_client]]
         self.memory.append(rows.slots[by_client], self.visits(rows)[by_client])
         rows.forget_noted(self.memory_key)
 

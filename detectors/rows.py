@@ -49,6 +49,10 @@ class Rows:
         taken._shared = {key: (known[index], values[index]) for key, (known, values) in self._shared.items()}
         return taken
 
+    def by_client(self, of: BoolArray | None = None) -> IntArray:
+        """``order``, or of it the rows of the clients of a mask, ``(k,)``."""
+        return self.order if of is None else self.order[np.repeat(of, np.diff(self.begins))]
+
     def up_to(self, row: int) -> Rows:
         """The rows of the client of ``row``, up to and with it; these ones themselves if they are that."""
         mine = np.flatnonzero(self.slots[: row + 1] == self.slots[row])

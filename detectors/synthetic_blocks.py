@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from detectors.answers import answer_codes, means_by_answer
-from detectors.batch import EventBatch, FloatArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import params_digest
 from detectors.exact import figure
@@ -89,10 +89,11 @@ class SyntheticBlocks(Made):
         mean = self._walked(rows).means[row]
         return {} if np.isnan(mean) else {"mean_log_odds": figure(float(mean)), "inputs": BLOCK}
 
-    def learn(self, rows: Rows) -> None:
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
         if is_picture(rows.batch.shape):
             return
-        self.memory.append(rows.clients, self._walked(rows).states)
+        some = slice(None) if of is None else of
+        self.memory.append(rows.clients[some], self._walked(rows).states[some])
         rows.forget_noted(self._walk_key)
 
     def _walked(self, rows: Rows) -> _Walked:

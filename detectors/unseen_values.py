@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from detectors.batch import EventBatch, FloatArray, IntArray, round_sig
+from detectors.batch import BoolArray, EventBatch, FloatArray, IntArray, round_sig
 from detectors.contract import DetectorInfo, Params
 from detectors.digest import digest_key, params_digest, seed_of
 from detectors.exact import figure
@@ -101,12 +101,13 @@ class UnseenValues:
             "features_with_lists": len(self._feature),
         }
 
-    def learn(self, rows: Rows) -> None:
+    def learn(self, rows: Rows, of: BoolArray | None = None) -> None:
         if not len(self._feature):
             return
-        new = self._first_seen(rows)[1][rows.order]
-        keys = self._measured(rows)["key"][rows.order]
-        self.memory.append(np.repeat(rows.slots[rows.order], new.sum(axis=1)), keys[new])
+        by_client = rows.by_client(of)
+        new = self._first_seen(rows)[1][by_client]
+        keys = self._measured(rows)["key"][by_client]
+        self.memory.append(np.repeat(rows.slots[by_client], new.sum(axis=1)), keys[new])
 
     def _first_seen(self, rows: Rows) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """Scores ``(n,)``, and which unseen values of each row are new to its client, ``(n, 4)``."""

@@ -169,7 +169,7 @@ def test_stops_where_one_detector_or_all_together_hold_enough(
     changes = np.empty((2 * len(hits), 5), dtype=np.int64)
     begin, stopped = 0, []
     while begin < len(hits):
-        begin, _, _ = alarm.judge(hits, entered, np.zeros(len(hits), np.bool_), begin, held, changes)
+        begin, _, _ = alarm.judge(hits, entered, np.zeros(len(hits), np.bool_), begin, len(hits), held, changes)
         now = held.held.of(client[begin - 1 : begin])
         if alarm.e_values(now).any() or alarm.joint(now).any():
             stopped.append(begin - 1)

@@ -149,6 +149,21 @@ def test_row_by_row_gives_the_same_scores_and_state(case: Case) -> None:
     assert other.snapshot() == one.snapshot()
 
 
+def test_of_rows_only_those_of_some_clients_are_learned(case: Case) -> None:
+    """As if the others had not been there: also when all were scored before."""
+    kind, params, live = case
+    some, without, whole = (Alone(kind(params)) for _ in range(3))
+    rows = some.rows(live)
+    some.detector.score(rows)
+    some.detector.learn(rows, rows.clients != rows.clients[0])
+    others = rows.slots != rows.clients[0]
+    without.learn(live.take(others))
+    assert some.snapshot() == without.snapshot()
+    some.learn(live.take(~others))
+    whole.learn(live)
+    assert some.snapshot() == whole.snapshot()
+
+
 def test_a_restored_detector_goes_on_as_if_nothing_had_happened(case: Case) -> None:
     kind, params, live = case
     first, second = cut(live, [len(live) // 2])

@@ -25,7 +25,7 @@ def entered(rows: list[tuple[int, float, float]], table: DossierTable) -> None:
     hits = ALARM.hits(np.array([scores for _, *scores in rows]).reshape(-1, D))
     batch = SimpleNamespace(slots=slots, batch=SimpleNamespace(ts=np.zeros(len(rows))))
     changes = np.empty((len(rows) * D, 5), dtype=np.int64)
-    assert ALARM.judge(hits, batch, np.zeros(len(rows), np.bool_), 0, table, changes)[0] == len(rows)
+    assert ALARM.judge(hits, batch, np.zeros(len(rows), np.bool_), 0, len(rows), table, changes)[0] == len(rows)
 
 
 def sums(rows: list[tuple[int, float, float]]) -> np.ndarray:

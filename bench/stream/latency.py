@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -196,6 +197,7 @@ def measure(run: Run) -> None:
 def _round(run: Run, bootstrap: str) -> _Round:
     rate = maximum(run, bootstrap) / 2
     events = [e for chunk in traffic(int(rate * run.size(20, 8)), 600.0, run.size(*_ATTACKERS)) for e in chunk]
+    os.sync()  # what the broker was filled with before goes to the disk now, not while findings wait for theirs
     stamps = _stamped(run, bootstrap, events, rate)
     return _Round(rate, len(events) / stamps.took_s, stamps.latencies_ms())
 

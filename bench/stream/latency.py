@@ -176,7 +176,8 @@ def measure(run: Run) -> None:
         "From an event's record to the finding it led to on the findings topic, JSON with 30 features",
         ("broker", "maximum, events/s", "events/s", "findings", "p50, ms", "p99, ms", "max, ms", "p99 of each round"),
         notes="At half of the events a second with which a worker empties a topic of the same broker, measured before "
-        "each round: a shared machine is not as fast in one minute as in another. The middle round by its p99. "
+        "each round: a shared machine is not as fast in one minute as in another. What the broker was filled with for "
+        "it is on the disk before the round begins. The middle round by its p99. "
         "Producer, broker and the reader of findings on the same cores. From the time stamp of the record whose event "
         f"crossed the line to the arrival of the finding; {run.size(*_ATTACKERS)} attackers bisect, one after another. "
         "Findings of groups, which come when a window closes, are left out. "
@@ -197,7 +198,7 @@ def measure(run: Run) -> None:
 def _round(run: Run, bootstrap: str) -> _Round:
     rate = maximum(run, bootstrap) / 2
     events = [e for chunk in traffic(int(rate * run.size(20, 8)), 600.0, run.size(*_ATTACKERS)) for e in chunk]
-    os.sync()  # what the broker was filled with before goes to the disk now, not while findings wait for theirs
+    os.sync()  # a filled broker's pages, written later, would be in the way of what findings wait for
     stamps = _stamped(run, bootstrap, events, rate)
     return _Round(rate, len(events) / stamps.took_s, stamps.latencies_ms())
 

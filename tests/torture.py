@@ -140,7 +140,11 @@ class Torture:
             over = now_s >= victim.until_s
             code = None if victim.state == "down" else victim.worker.exit_code
             if code is not None:
-                (self.leaves if victim.state == "leaving" else self.crashes)[code] += 1
+                if victim.state == "leaving":
+                    self.leaves[code] += 1
+                else:
+                    self.crashes[code] += 1
+                    self.say(f"a worker ended unasked, exit code {code}\n{victim.worker.log_end()}")
                 self._away(victim)
             elif victim.state == "down" and over:
                 victim.worker.start()

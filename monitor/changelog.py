@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from monitor.changelog_fold import Commit, Entry, Fold, Gone, Key, Marker, Part, encode_entry
 from monitor.kafka_auth import client_options
+from monitor.kafka_wait import until_answered
 from monitor.settings import Kafka
 from monitor.state import Changes, Saved, StateTakenError
 
@@ -148,16 +149,9 @@ class Changelog:
 
     async def _read(self, scope: str, partition: int, upto: int) -> Fold:
         """All records up to an offset, folded."""
-        consumer = AIOKafkaConsumer(
-            **client_options(self._kafka),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_bytes=_FETCH_BYTES,
-        )
+        consumer = await until_answered(self._consumer, log.warning)
         tp = TopicPartition(self._topic, partition)
         fold = Fold(scope)
-        await consumer.start()
         try:
             consumer.assign([tp])
             await consumer.seek_to_beginning(tp)
@@ -169,6 +163,22 @@ class Changelog:
         finally:
             await consumer.stop()
         return fold
+
+    async def _consumer(self) -> AIOKafkaConsumer:
+        """A new one, connected. Raises what it raises where no broker answers."""
+        consumer = AIOKafkaConsumer(
+            **client_options(self._kafka),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=_FETCH_BYTES,
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
 
     def _key(self, scope: str, owned: _Owned) -> bytes:
         owned.number += 1

@@ -28,7 +28,10 @@ _FORBIDDEN: Final = kafka_errors.TopicAuthorizationFailedError.errno
 
 
 def check_topics(settings: Settings, admin: KafkaAdminClient) -> Iterator[Problem]:
-    """Changes nothing. What a broker does not tell (rights, a topic's settings) is not judged."""
+    """Changes nothing. What a broker does not tell (rights, a topic's settings) is not judged.
+
+    Raises KafkaError where the broker answers with what will pass.
+    """
     names = settings.topics
     events = _describe(admin, [names.events.name])[names.events.name]
     count = len(events["partitions"]) or names.events.partitions
@@ -62,7 +65,10 @@ def _absent(
         rights = " and ".join(right.capitalize() for right in _RIGHTS[key])
         yield Problem("error", where, f"{_user(settings)} may not even see topic {topic.name}", f"grant {rights} there")
     elif code != _UNKNOWN:
-        what = f"topic {topic.name} cannot be looked up: {kafka_errors.for_code(code).__name__}"
+        error = kafka_errors.for_code(code)
+        if error.retriable:
+            raise error(f"topic {topic.name}")
+        what = f"topic {topic.name} cannot be looked up: {error.__name__}"
         yield Problem("error", where, what, "see the broker's log")
     elif not settings.topics.create:
         how = f"create it with {topic.partitions} partitions, or set topics.create: true"

@@ -6,11 +6,15 @@ import asyncio
 import time
 from typing import Final
 
+import structlog
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from monitor.kafka_connect import admin_client
+from monitor.kafka_wait import until_answered
 from monitor.settings import Kafka
+
+log = structlog.get_logger("vedette.group_offsets")
 
 #: A broker that has just started makes its offsets topic first, or reads it, or hands it to another.
 _PASSING: Final = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
@@ -36,10 +40,11 @@ class GroupOffsets:
     async def of(self, topic: str, partition: int) -> int | None:
         """The first offset that the group has not read; None if it has read nothing.
 
-        Raises as ``monitor.kafka_connect.admin_client``.
+        Waits for a broker. Raises KafkaProblem where that would not help.
         """
         if self._answer is None:
-            self._answer = asyncio.create_task(asyncio.to_thread(self._ask), name="offsets of the group")
+            asking = until_answered(lambda: asyncio.to_thread(self._ask), log.warning)
+            self._answer = asyncio.create_task(asking, name="offsets of the group")
         answer = await asyncio.shield(self._answer)  # others wait for it, too
         return answer.get((topic, partition))
 

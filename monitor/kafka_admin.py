@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import OffsetSpec
 
-from monitor.kafka_connect import KafkaProblem, admin_client
+from monitor.kafka_connect import BrokerUnreachable, KafkaProblem, admin_client
 from monitor.settings import Kafka, Topic
 
 _UNKNOWN_TOPIC = kafka_errors.UnknownTopicOrPartitionError.errno
@@ -43,7 +43,7 @@ def ensure_topics(
         configs: by topic name, the topic's own settings (``cleanup.policy`` and the like) where it is created.
 
     Raises:
-        BrokerUnreachable: no broker answers within ``timeout_s``.
+        BrokerUnreachable: no broker answers within ``timeout_s``, or one answers with what will pass.
         KafkaProblem: the login is refused, rights are missing, a topic cannot be created, or is absent with
             ``create=False``.
     """
@@ -96,7 +96,7 @@ def _partitions(admin: KafkaAdminClient, names: Iterable[str], kafka: Kafka) -> 
         if not found["error_code"]:
             counts[str(found["name"])] = len(found["partitions"])
         elif found["error_code"] != _UNKNOWN_TOPIC:
-            raise KafkaProblem(_refusal("look up", str(found["name"]), found["error_code"], None, kafka))
+            raise _refusal("look up", str(found["name"]), found["error_code"], None, kafka)
     return counts
 
 
@@ -115,16 +115,16 @@ def _create(
     answers: list[dict[str, Any]] = admin.create_topics(new, raise_errors=False)["topics"]
     for answer in answers:
         if answer["error_code"] not in (0, _TOPIC_EXISTS):
-            text = _refusal("create", answer["name"], answer["error_code"], answer.get("error_message"), kafka)
-            raise KafkaProblem(text)
+            raise _refusal("create", answer["name"], answer["error_code"], answer.get("error_message"), kafka)
     return tuple(answer["name"] for answer in answers if not answer["error_code"])
 
 
-def _refusal(verb: str, topic: str, code: int, message: str | None, kafka: Kafka) -> str:
+def _refusal(verb: str, topic: str, code: int, message: str | None, kafka: Kafka) -> KafkaProblem:
     error = kafka_errors.for_code(code)
     if issubclass(error, kafka_errors.AuthorizationError):
         user = f"user {kafka.sasl_username!r}" if kafka.sasl_username else "this client"
-        return (
-            f"{user} may not {verb} topic {topic}: grant it Describe, Create, Read and Write there ({error.__name__})"
-        )
-    return f"cannot {verb} topic {topic}: {message or error.description} ({error.__name__})"
+        cure = "grant it Describe, Create, Read and Write there"
+        return KafkaProblem(f"{user} may not {verb} topic {topic}: {cure} ({error.__name__})")
+    passes = error.retriable  # a broker that has just started may not know yet who leads
+    what = f"cannot {verb} topic {topic}: {message or error.description} ({error.__name__})"
+    return (BrokerUnreachable if passes else KafkaProblem)(what)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
+
+from aiokafka.errors import KafkaConnectionError
 
 from monitor.kafka_connect import BrokerUnreachable, admin_client
 from monitor.settings import Settings
@@ -54,6 +57,26 @@ def with_patience(
                 say(f"waiting for Kafka, next try in {wait_s:.1f} s: {said}")
             attempt += 1
             sleep(wait_s)
+
+
+async def until_answered(
+    action: Callable[[], Awaitable[T]], say: Callable[[str], None], *, jitter: Callable[[], float] = random.random
+) -> T:
+    """``with_patience`` in an event loop: for what is asked while others go on.
+
+    Args:
+        action: raises BrokerUnreachable or aiokafka's KafkaConnectionError to be tried again.
+        say: told each time why it waits.
+    """
+    attempt = 0
+    while True:
+        try:
+            return await action()
+        except (BrokerUnreachable, KafkaConnectionError) as error:
+            wait_s = backoff_s(attempt, jitter())
+            say(f"waiting for Kafka, next try in {wait_s:.1f} s: {error}")
+        attempt += 1
+        await asyncio.sleep(wait_s)
 
 
 def wait_for_broker(

@@ -35,7 +35,7 @@ def check(
         timeout_s: for each step with the broker.
 
     Raises:
-        BrokerUnreachable: no broker answers, with ``unreachable_is_error=False``.
+        BrokerUnreachable: no broker answers, or not to the end, with ``unreachable_is_error=False``.
     """
     found = list(check_host(settings, time.time() if now is None else now, load=load_baseline))
     try:
@@ -44,6 +44,8 @@ def check(
             try:
                 found += check_group(settings, admin)
             except kafka_errors.KafkaError as error:
+                if not (unreachable_is_error or isinstance(error, kafka_errors.AuthorizationError)):
+                    raise  # a broker that goes down or comes up just now: who waits for it asks again
                 what = f"group {settings.kafka.group} cannot be looked up: {error}"
                 found.append(Problem("error", "kafka.group", what, "see the broker's log"))
     except CredentialsError as error:

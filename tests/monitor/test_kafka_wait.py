@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aiokafka.errors import KafkaConnectionError
 from brokers import Apache, free_port, topic_name
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.kafka_connect import BrokerUnreachable, KafkaProblem
-from monitor.kafka_wait import MAX_WAIT_S, SAY_EVERY_S, backoff_s, wait_for_broker, with_patience
+from monitor.kafka_wait import MAX_WAIT_S, SAY_EVERY_S, backoff_s, until_answered, wait_for_broker, with_patience
 from monitor.settings import Kafka, Settings
 from replay.embedded_broker import EmbeddedBroker
 
@@ -58,6 +59,25 @@ def test_it_tries_until_somebody_answers_and_says_why_it_waits() -> None:
     assert "next try in 0.5 s" in said[0]
     assert sum("no TLS" in line for line in said) == 2, "a new reason at once"
     assert 3 <= len(said) <= 1 + clock.now_s / SAY_EVERY_S
+
+
+async def test_the_same_while_others_go_on() -> None:
+    errors, said = [BrokerUnreachable("refused"), KafkaConnectionError("gone")], list[str]()
+
+    async def action() -> int:
+        if errors:
+            raise errors.pop(0)
+        return 7
+
+    assert await until_answered(action, said.append, jitter=lambda: 0.99) == 7
+    assert [reason in line for reason, line in zip(("refused", "gone"), said, strict=True)] == [True, True]
+
+    async def hopeless() -> None:
+        raise KafkaProblem("no right")
+
+    with pytest.raises(KafkaProblem, match="no right"):
+        await until_answered(hopeless, said.append)
+    assert len(said) == 2
 
 
 def test_what_waiting_cannot_mend_is_raised_at_once() -> None:

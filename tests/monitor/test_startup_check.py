@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -16,6 +18,7 @@ import yaml
 from brokers import BrokerHandle, apache, free_port, topic_name
 from command_line import vedette
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import errors as kafka_errors
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from kafka.structs import OffsetAndMetadata
 
@@ -188,6 +191,44 @@ def test_a_broker_that_is_not_there(tmp_path: Path, baseline: Path) -> None:
     assert "Connection refused" in what
     with pytest.raises(BrokerUnreachable):
         check(settings, unreachable_is_error=False)
+
+
+@pytest.mark.kafka
+def test_a_broker_that_goes_down_and_comes_up(tmp_path: Path, baseline: Path) -> None:
+    """At whatever question it stops answering: who waits for it is told to wait, never that something is wrong."""
+    with apache(tmp_path / "kafka") as running, ThreadPoolExecutor(3) as threads:
+        settings = settings_for(running.kafka, tmp_path, baseline)
+        ensure_worker_topics(settings)
+        _produce(settings, 0, 10)
+        _commit(settings, {0: 10})
+        up_again = threading.Event()
+
+        def outcomes() -> set[str]:
+            seen = set()
+            while not up_again.is_set() or "well" not in seen:
+                try:
+                    seen |= {str(problem) for problem in check(settings, unreachable_is_error=False)} or {"well"}
+                except BrokerUnreachable:
+                    seen.add("wait")
+            return seen
+
+        looking = [threads.submit(outcomes) for _ in range(3)]
+        try:
+            for hard in (False, True, False, True):
+                running.restart(hard=hard)
+        finally:
+            up_again.set()
+        assert set().union(*(look.result(timeout=60.0) for look in looking)) == {"well", "wait"}
+
+
+def test_a_group_that_cannot_be_looked_up(good: Settings) -> None:
+    """To be waited for, or told among all other problems."""
+    with mock.patch("monitor.startup_check.check_group", side_effect=kafka_errors.NodeNotReadyError("1")):
+        with pytest.raises(BrokerUnreachable, match="NodeNotReadyError"):
+            check(good, unreachable_is_error=False)
+        ((level, where, what),) = found(good)
+    assert (level, where) == ("error", "kafka.group")
+    assert "NodeNotReadyError" in what
 
 
 def test_a_password_that_is_not_there(tmp_path: Path, baseline: Path) -> None:

@@ -7,7 +7,8 @@ import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from brokers import BrokerHandle, topic_name
+from aiokafka import AIOKafkaConsumer
+from brokers import Apache, BrokerHandle, topic_name
 
 from monitor.changelog import PIECE_BYTES, Changelog
 from monitor.kafka_admin import ensure_topics
@@ -63,6 +64,29 @@ async def test_a_replaced_owner_changes_nothing_whatever_it_writes(make: Make) -
     await new.save("events/1", {"b": b"new"}, 12)
     third = await started(make())
     assert await third.load("events/1", 1) == Saved({"a": b"old", "b": b"new"}, 12)
+
+
+@pytest.mark.kafka
+async def test_a_broker_that_goes_down_before_the_state_is_read(
+    own_apache: Apache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for: the worker has other partitions to judge."""
+    topic = topic_name("state")
+    await asyncio.to_thread(ensure_topics, own_apache.kafka, [Topic(topic, partitions=1)], configs={topic: COMPACTED})
+    changelog = await started(Changelog(own_apache.kafka, topic, 1, settle_s=0.0))
+    await changelog.load("events/0", 0)
+    await changelog.save("events/0", {"a": b"1"}, 10)
+    connect, broker = AIOKafkaConsumer.start, iter((own_apache.stop, own_apache.start))
+
+    async def start(consumer: AIOKafkaConsumer) -> None:
+        if (change := next(broker, None)) is not None:
+            await asyncio.to_thread(change)
+        await connect(consumer)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start)
+    assert await changelog.load("events/0", 0) == Saved({"a": b"1"}, 10)
+    assert next(broker, None) is None, "it was down once, and came up again"
+    await changelog.stop()
 
 
 async def test_a_scope_that_nobody_loaded_cannot_be_saved(make: Make) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
 import yaml
-from brokers import BrokerHandle, topic_name
+from brokers import Apache, BrokerHandle, topic_name
 from delivery_kit import commit_as, make_topic
+from structlog.testing import capture_logs
 from world import World
 
 from monitor.event import Event
@@ -23,6 +26,18 @@ async def test_the_group_is_asked_once_until_partitions_change_hands(broker: Bro
     assert await offsets.of(topic, 0) is None
     offsets.forget()
     assert [await offsets.of(topic, partition) for partition in (0, 1)] == [7, None]
+
+
+@pytest.mark.kafka
+async def test_a_broker_that_is_down_is_waited_for(own_apache: Apache) -> None:
+    topic, group = await make_topic(own_apache, 1), topic_name("group")
+    await commit_as(own_apache, group, topic, 7)
+    await asyncio.to_thread(own_apache.stop)
+    with capture_logs() as said:
+        asking = asyncio.create_task(GroupOffsets(Kafka(brokers=(own_apache.bootstrap,), group=group)).of(topic, 0))
+        await asyncio.to_thread(own_apache.start)
+        assert await asyncio.wait_for(asking, 60.0) == 7
+    assert "waiting for Kafka" in said[0]["event"]
 
 
 def test_a_new_state_begins_where_the_group_has_read_to(

@@ -16,9 +16,11 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
 from monitor.changelog_fold import Commit, Entry, Fold, Gone, Key, Marker, Part, encode_entry
 from monitor.kafka_auth import client_options
+from monitor.kafka_connect import BrokerUnreachable
 from monitor.kafka_wait import until_answered
 from monitor.settings import Kafka
 from monitor.state import Changes, Saved, StateTakenError
@@ -165,7 +167,7 @@ class Changelog:
         return fold
 
     async def _consumer(self) -> AIOKafkaConsumer:
-        """A new one, connected. Raises what it raises where no broker answers."""
+        """A new one, connected. Raises BrokerUnreachable where no broker answers."""
         consumer = AIOKafkaConsumer(
             **client_options(self._kafka),
             enable_auto_commit=False,
@@ -175,8 +177,10 @@ class Changelog:
         )
         try:
             await consumer.start()
-        except BaseException:
+        except BaseException as error:
             await consumer.stop()
+            if isinstance(error, KafkaConnectionError):
+                raise BrokerUnreachable(str(error)) from error
             raise
         return consumer
 

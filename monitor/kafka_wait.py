@@ -8,8 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from aiokafka.errors import KafkaConnectionError
-
 from monitor.kafka_connect import BrokerUnreachable, admin_client
 from monitor.settings import Settings
 
@@ -31,6 +29,22 @@ def backoff_s(attempt: int, jitter: float) -> float:
     return min(MAX_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempt, 16)) * (1.0 - jitter / 2)
 
 
+class _Patience:
+    """How long to wait after each failure; says why the first time, when the reason changes, and now and then."""
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float], jitter: Callable[[], float]) -> None:
+        self._say, self._now, self._jitter = say, now, jitter
+        self._attempt, self._said, self._said_s = 0, "", 0.0
+
+    def wait_s(self, error: BrokerUnreachable) -> float:
+        wait_s = backoff_s(self._attempt, self._jitter())
+        if str(error) != self._said or self._now() - self._said_s >= SAY_EVERY_S:
+            self._said, self._said_s = str(error), self._now()
+            self._say(f"waiting for Kafka, next try in {wait_s:.1f} s: {self._said}")
+        self._attempt += 1
+        return wait_s
+
+
 def with_patience(
     action: Callable[[], T],
     say: Callable[[str], None],
@@ -46,36 +60,24 @@ def with_patience(
         say: told why it waits: the first time, when the reason changes, and every ``SAY_EVERY_S`` seconds.
         now: seconds of a clock that only goes forward.
     """
-    attempt, said, said_s = 0, "", 0.0
+    patience = _Patience(say, now, jitter)
     while True:
         try:
             return action()
         except BrokerUnreachable as error:
-            wait_s = backoff_s(attempt, jitter())
-            if str(error) != said or now() - said_s >= SAY_EVERY_S:
-                said, said_s = str(error), now()
-                say(f"waiting for Kafka, next try in {wait_s:.1f} s: {said}")
-            attempt += 1
-            sleep(wait_s)
+            sleep(patience.wait_s(error))
 
 
 async def until_answered(
     action: Callable[[], Awaitable[T]], say: Callable[[str], None], *, jitter: Callable[[], float] = random.random
 ) -> T:
-    """``with_patience`` in an event loop: for what is asked while others go on.
-
-    Args:
-        action: raises BrokerUnreachable or aiokafka's KafkaConnectionError to be tried again.
-        say: told each time why it waits.
-    """
-    attempt = 0
+    """``with_patience`` in an event loop: for what is asked while others go on."""
+    patience = _Patience(say, time.monotonic, jitter)
     while True:
         try:
             return await action()
-        except (BrokerUnreachable, KafkaConnectionError) as error:
-            wait_s = backoff_s(attempt, jitter())
-            say(f"waiting for Kafka, next try in {wait_s:.1f} s: {error}")
-        attempt += 1
+        except BrokerUnreachable as error:
+            wait_s = patience.wait_s(error)
         await asyncio.sleep(wait_s)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiokafka.errors import KafkaConnectionError
 from brokers import Apache, free_port, topic_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +61,7 @@ def test_it_tries_until_somebody_answers_and_says_why_it_waits() -> None:
 
 
 async def test_the_same_while_others_go_on() -> None:
-    errors, said = [BrokerUnreachable("refused"), KafkaConnectionError("gone")], list[str]()
+    errors, said = [BrokerUnreachable("refused"), BrokerUnreachable("gone")], list[str]()
 
     async def action() -> int:
         if errors:
